@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole body of a module whose work is one function of its options and of check mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+
+Work = Callable[[Mapping[str, Any], bool], dict[str, Any]]
+
+
+def run_module(argument_spec: dict[str, Any], work: Work) -> None:
+    """Run ``work(options, check_mode)`` on the managed host and exit with its result."""
+    module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True)
+    try:
+        result = work(module.params, module.check_mode)
+    except TuningError as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(**result)

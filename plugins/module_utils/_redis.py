@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Connections to Redis: their options, once, and their errors in one sentence."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+
+if TYPE_CHECKING:
+    Client = Any
+
+try:
+    import redis
+except ImportError as error:  # reported by connect(), where there is a caller to tell
+    REDIS_MISSING: ImportError | None = error
+else:
+    REDIS_MISSING = None
+
+CONNECTION_OPTIONS: dict[str, Any] = {
+    "host": {"type": "str", "default": "127.0.0.1"},
+    "port": {"type": "int", "default": 6379},
+    "unix_socket_path": {"type": "path"},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+    "ssl": {"type": "bool", "default": False},
+    "ssl_ca_certs": {"type": "path"},
+    "ssl_certfile": {"type": "path"},
+    "ssl_keyfile": {"type": "path", "no_log": False},
+    "socket_timeout": {"type": "float", "default": 10.0},
+}
+
+
+def connection_argument() -> dict[str, Any]:
+    """The argument spec of the option ``connection``."""
+    return {"connection": {"type": "dict", "required": True, "options": CONNECTION_OPTIONS}}
+
+
+def endpoint(connection: Mapping[str, Any]) -> str:
+    """Where a connection leads, for messages."""
+    return str(connection.get("unix_socket_path") or f"{connection.get('host')}:{connection.get('port')}")
+
+
+@contextmanager
+def connect(connection: Mapping[str, Any]) -> Iterator[Client]:
+    """Open one client whose answers are texts.
+
+    :raises TuningError: when redis-py is missing, the server cannot be reached, refuses the user, or goes away.
+    """
+    if REDIS_MISSING is not None:
+        raise TuningError(
+            f"redis is missing for {sys.executable} ({REDIS_MISSING}); "
+            "install the Debian package python3-redis, or redis from PyPI"
+        )
+    options = {name: value for name, value in connection.items() if value is not None and value is not False}
+    if "unix_socket_path" in options:
+        options = {name: value for name, value in options.items() if name not in ("host", "port")}
+    # RESP2, and no client name or library announced: a restricted ACL user needs no command beyond its own.
+    client = redis.Redis(
+        **options,
+        socket_connect_timeout=connection["socket_timeout"],
+        decode_responses=True,
+        protocol=2,
+        lib_name=None,
+        lib_version=None,
+    )
+    try:
+        yield client
+    except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as error:
+        raise TuningError(
+            f"redis_connection on {endpoint(connection)}: Redis refused the user "
+            f"{connection.get('username') or 'default'}: {error}; check its password and its ACL rule"
+        ) from error
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise TuningError(
+            f"redis_connection: cannot talk to Redis at {endpoint(connection)}: {error}; "
+            "check that the server runs and that the values are right"
+        ) from error
+    finally:
+        client.close()

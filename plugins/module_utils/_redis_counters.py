@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Redis did during a window: operations, hits, evictions, memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._counters import (
+    deltas,
+    per_second,
+    ratio,
+    wait_for_window,
+)
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis import connect, connection_argument
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **connection_argument(),
+    "since": {"type": "dict"},
+    "window": {"type": "float", "default": 10.0},
+    "phase": {"type": "str", "choices": ["before", "after"], "default": "before"},
+}
+
+_COUNTERS = ("total_commands_processed", "keyspace_hits", "keyspace_misses", "evicted_keys", "expired_keys")
+
+
+def measure(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """Read the counters; with ``since``, an earlier reading, wait for the window to pass and give the figures of it.
+
+    :raises TuningError: when the server cannot be reached.
+    """
+    since = options["since"]
+    if since:
+        wait_for_window(since, options["window"])
+    with connect(options["connection"]) as client:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.info("stats")
+        pipeline.info("memory")
+        stats, memory = pipeline.execute()
+    reading = {
+        "at": time.time(),
+        "totals": {name: float(stats[name]) for name in _COUNTERS},
+        "used_memory": int(memory["used_memory"]),
+    }
+    if since:
+        return {"changed": False, "measurements": figures(since, reading), "phase": options["phase"]}
+    return {"changed": False, "counters": reading}
+
+
+def figures(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of the window between two readings; null where it could not be measured."""
+    seconds = second["at"] - first["at"]
+    grown = deltas(first["totals"], second["totals"])
+    return {
+        "window_seconds": round(seconds, 1),
+        "operations_per_second": grown and per_second(grown["total_commands_processed"], seconds),
+        "hit_ratio": grown and ratio(grown["keyspace_hits"], grown["keyspace_hits"] + grown["keyspace_misses"]),
+        "evictions_per_second": grown and per_second(grown["evicted_keys"], seconds),
+        "expired_per_second": grown and per_second(grown["expired_keys"], seconds),
+        "used_memory_bytes": second["used_memory"],
+    }

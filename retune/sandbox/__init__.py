@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private, untuned services on loopback, to try the tuning on."""
+
+from .processes import SandboxError
+from .sandbox import Sandbox
+
+__all__ = ["Sandbox", "SandboxError"]

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""PgBouncer with stock settings in front of the sandbox's PostgreSQL."""
+
+from . import files
+from .postgres import DATABASE, can_query
+from .processes import LOOPBACK
+from .service import Program, Service
+from .state import APP, MIGRATE, POOL_ADMIN
+
+
+class PgBouncer(Service):
+    name = "pgbouncer"
+    needs = (Program("pgbouncer", "pgbouncer"),)
+
+    def make(self) -> None:
+        users = (APP, MIGRATE, POOL_ADMIN)
+        userlist = "".join(f'"{user}" "{self.state.password(user)}"\n' for user in users)
+        self.write("userlist.txt", userlist)
+        values = {"database": DATABASE, "admin": POOL_ADMIN, "host": LOOPBACK, "port": self.port}
+        server = self.state.ports["postgres"]
+        self.write("pgbouncer.ini", files.render("pgbouncer.ini.j2", folder=self.folder, server=server, **values))
+
+    def launch(self) -> None:
+        self.run("pgbouncer", "-d", self.folder / "pgbouncer.ini")
+
+    def answers(self) -> bool:
+        return can_query(self.state, "pgbouncer")
+
+    def host_variables(self) -> dict[str, object]:
+        return {
+            "pgbouncer_connection": {
+                "host": LOOPBACK,
+                "port": self.port,
+                "user": POOL_ADMIN,
+                "dbname": "pgbouncer",
+                "passfile": str(self.state.passfile),
+            }
+        }
