@@ -50,11 +50,12 @@ class Server:
 
 @dataclass(frozen=True)
 class Decision:
-    """What one parameter needs: canonical texts, and whether the server or only its file has to change."""
+    """What one parameter needs: texts to show, and whether the server or only its file has to change."""
 
     name: str
     before: str
     after: str
+    value: str
     set_it: bool
     rewrite: bool
 
@@ -75,7 +76,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
                 "outlive a restart; start it with one, or set redis_persist to false"
             )
         if changes and not check_mode:
-            _write(client, server, changes, options)
+            _write(client, server, changes, options["persist"])
     return _result(server, changes)
 
 
@@ -159,9 +160,8 @@ def _decide(server: Server, given_name: str, given: Any, persist: bool) -> Decis
     stale_file = in_file is not None and in_file != wanted
     before = running if running != wanted or in_file is None else in_file
     if name in SECRETS:
-        before, shown = (f"{HIDDEN}, another", HIDDEN) if before != wanted else (HIDDEN, HIDDEN)
-        return Decision(name, before, shown, running != wanted, stale_file)
-    return Decision(name, before, wanted, running != wanted, stale_file)
+        return Decision(name, f"{HIDDEN}, another", HIDDEN, wanted, running != wanted, stale_file)
+    return Decision(name, before, wanted, wanted, running != wanted, stale_file)
 
 
 def _file_value(server: Server, name: str, present: str) -> str | None:
@@ -177,20 +177,12 @@ def _file_value(server: Server, name: str, present: str) -> str | None:
         return text  # a wrong value: it differs from anything that is right
 
 
-def _write(client: Client, server: Server, changes: list[Decision], options: Mapping[str, Any]) -> None:
-    wanted = {
-        decision.name: canonical(decision.name, options["settings"][_given_name(options, decision.name)], server.running[decision.name])
-        for decision in changes
-        if decision.set_it
-    }
+def _write(client: Client, server: Server, changes: list[Decision], persist: bool) -> None:
+    wanted = {decision.name: decision.value for decision in changes if decision.set_it}
     _set(client, server, wanted)
-    if options["persist"]:
+    if persist:
         _rewrite(client, server, wanted)
     _prove(client, server, wanted)
-
-
-def _given_name(options: Mapping[str, Any], name: str) -> str:
-    return next(str(given) for given in options["settings"] if str(given).lower() == name)
 
 
 def _set(client: Client, server: Server, wanted: Mapping[str, str]) -> None:

@@ -1,0 +1,93 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Retune maintainers
+# GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Set Redis parameters, in the server and in its file."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: redis_settings
+short_description: Set Redis parameters, in the server and in its file
+version_added: 0.1.0
+description:
+  - Brings parameters to their wanted values with one C(CONFIG SET) for all of them, then C(CONFIG REWRITE).
+  - Every legal spelling of a value is the same value. Sizes have Redis's own meaning, V(256mb) being 268435456 bytes and
+    V(256m) 256000000.
+  - Where the server's file can be read from where the module runs, a file that no longer says what the server runs with is
+    seen and written again.
+extends_documentation_fragment:
+  - leadgen.tuning.redis
+options:
+  settings:
+    description:
+      - Parameters and their wanted values. Words may be given as a list. The value of C(client-output-buffer-limit) may be
+        a dictionary by class of client, and classes that are not named are left alone.
+    type: dict
+    required: true
+  persist:
+    description: Whether the values are to outlive a restart of the server.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    support: full
+    description: Reports exactly what a run would change, and changes nothing.
+  diff_mode:
+    support: full
+    description: Holds only what differs; sizes in the largest unit that is exact.
+author:
+  - Retune maintainers (@leadgen)
+"""
+
+EXAMPLES = r"""
+- name: Bound the cache
+  leadgen.tuning.redis_settings:
+    connection: {host: cache.example.com}
+    settings:
+      maxmemory: 2gb
+      maxmemory-policy: allkeys-lru
+      save: ""
+      appendonly: false
+"""
+
+RETURN = r"""
+diff:
+  description: What differs and nothing else, in the service's own canonical spelling.
+  returned: always
+  type: dict
+  sample: {before: {maxmemory: "0"}, after: {maxmemory: 2gb}}
+needs:
+  description: Parameters which the server has and only its file lacks, with the value V(rewrite).
+  returned: success
+  type: dict
+restart_required:
+  description: Whether what this run changes (in check mode, would change) takes a restart to come into force.
+  returned: success
+  type: bool
+pending_restart:
+  description: Parameters of this call which, once it is done, still wait for a restart.
+  returned: success
+  type: list
+  elements: str
+previous:
+  description: For each parameter set its former value.
+  returned: success
+  type: dict
+server_version:
+  description: The version that the server gives.
+  returned: success
+  type: raw
+"""
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._module import run_module
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_settings import ARGUMENT_SPEC, reconcile
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(ARGUMENT_SPEC, reconcile)
+
+
+if __name__ == "__main__":
+    main()
