@@ -24,6 +24,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
     "databases": {"type": "list", "elements": "str", "required": True},
     "extensions": {"type": "list", "elements": "str", "required": True},
+    "verify": {"type": "bool", "default": False},
 }
 _ABSENT = "absent"
 
@@ -48,8 +49,10 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
                 _check_available(row, endpoint(options["connection"]))
                 before[f"{database}.{row['name']}"] = _ABSENT
                 after[f"{database}.{row['name']}"] = row["default_version"]
-            if not check_mode:
+            if not check_mode and not options["verify"]:
                 _create(connection, database, [row["name"] for row in missing])
+    if options["verify"] and after:
+        raise TuningError(f"postgres_extensions on {endpoint(options['connection'])}: verification misses {', '.join(after)}")
     return {"changed": bool(after), "diff": {"before": before, "after": after}}
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils import _lists as lists
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._names import name_arguments, select
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     connect,
     connection_argument,
@@ -37,6 +38,8 @@ except ImportError:  # connect() says so
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
     "settings": {"type": "dict", "required": True},
+    **name_arguments(),
+    "verify": {"type": "str", "choices": ["configured", "running"]},
 }
 
 _RELOAD_SECONDS = 10.0
@@ -67,15 +70,17 @@ class Server:
 
 
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring the server-wide parameters to ``settings``; in check mode say what that would change.
+    """Bring those of ``settings`` that are named to their values; in check mode say what that would change.
 
     :raises TuningError: for a wrong name or value, a missing privilege, or a server that cannot be reached; nothing has
         been changed then, or what had been is put back.
     """
-    settings = options["settings"]
+    wanted = select(options)
     with connect(options["connection"]) as connection:
-        server = _read(connection, options["connection"], list(settings))
-        decisions = _decide(server, settings)
+        server = _read(connection, options["connection"], list(wanted))
+        decisions = _decide(server, wanted, options["settings"])
+        if options["verify"]:
+            _verify(server, decisions, options["verify"])
         _refuse_what_would_fail(connection, server, decisions)
         if not check_mode:
             _write(connection, server, decisions)
@@ -158,12 +163,12 @@ def _privileged(connection: psycopg.Connection[Any], facts: Mapping[str, Any], n
     return {row["name"] for row in rows}
 
 
-def _decide(server: Server, settings: Mapping[str, Any]) -> list[Decision]:
+def _decide(server: Server, wanted: Mapping[str, Any], settings: Mapping[str, Any]) -> list[Decision]:
     decisions = []
-    for name, given in settings.items():
-        parameter = _parameter(server, str(name), settings)
+    for name, given in wanted.items():
+        parameter = _parameter(server, name, settings)
         try:
-            decision = decide(parameter, server.configured.get(str(name).lower(), Configured()), given)
+            decision = decide(parameter, server.configured.get(name.lower(), Configured()), given)
         except ValueError as error:
             raise server.error(name, f"{error}") from error
         if decision.needs and parameter.source == "command line":
@@ -174,6 +179,16 @@ def _decide(server: Server, settings: Mapping[str, Any]) -> list[Decision]:
             )
         decisions.append(decision)
     return decisions
+
+
+def _verify(server: Server, decisions: Sequence[Decision], what: str) -> None:
+    for decision in decisions:
+        if decision.needs:
+            raise server.error(
+                decision.name, f"verification found {decision.before or 'nothing'} where {decision.after} is wanted"
+            )
+        if decision.pending and what == "running":
+            raise server.error(decision.name, f"{decision.after} is configured, and the server does not run with it yet")
 
 
 def _parameter(server: Server, name: str, settings: Mapping[str, Any]) -> Parameter:
@@ -197,7 +212,7 @@ def _parameter(server: Server, name: str, settings: Mapping[str, Any]) -> Parame
 
 
 def _will_be_loaded(server: Server, library: str, settings: Mapping[str, Any]) -> bool:
-    """Whether the library is in a preload list, as configured or as wanted in the same dictionary."""
+    """Whether the library is in a preload list, as configured or as wanted in the whole dictionary."""
     for name in lists.PRELOAD_LIBRARIES:
         text = server.configured.get(name, Configured()).effective or ""
         wanted = settings.get(name) or ()

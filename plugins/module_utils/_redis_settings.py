@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._names import name_arguments, select
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis import connect, connection_argument, endpoint
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import DEFAULTS, SECRETS
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import canonical, file_values, parse_conf
@@ -25,7 +26,9 @@ except ImportError:  # connect() says so
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
     "settings": {"type": "dict", "required": True},
+    **name_arguments(),
     "persist": {"type": "bool", "default": True},
+    "verify": {"type": "bool", "default": False},
 }
 
 HIDDEN = "(hidden)"
@@ -61,15 +64,19 @@ class Decision:
 
 
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring the parameters to ``settings``; in check mode say what that would change.
+    """Bring those of ``settings`` that are named to their values; in check mode say what that would change.
 
     :raises TuningError: for a wrong name or value, a missing privilege, or a server that cannot be reached; nothing has
         been changed then, unless the text says that the running values were and the file was not.
     """
+    wanted = select(options)
     with connect(options["connection"]) as client:
-        server = _read(client, options)
-        decisions = [_decide(server, str(name), given, options["persist"]) for name, given in options["settings"].items()]
+        server = _read(client, options["connection"], [name.lower() for name in wanted])
+        decisions = [_decide(server, name, given, options["persist"]) for name, given in wanted.items()]
         changes = [decision for decision in decisions if decision.set_it or decision.rewrite]
+        if changes and options["verify"]:
+            found = changes[0]
+            raise server.error(found.name, f"verification found {found.before or 'nothing'} where {found.after} is wanted")
         if changes and options["persist"] and not server.config_file:
             raise TuningError(
                 f"redis_settings on {server.endpoint}: the server was started without a configuration file, so nothing can "
@@ -80,9 +87,8 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     return _result(server, changes)
 
 
-def _read(client: Client, options: Mapping[str, Any]) -> Server:
+def _read(client: Client, where: Mapping[str, Any], names: list[str]) -> Server:
     """One round trip, whatever the number of parameters; a name a call serves servers before 7.0 too."""
-    names = [str(name).lower() for name in options["settings"]]
     pipeline = client.pipeline(transaction=False)
     pipeline.info("server")
     for name in names:
@@ -91,12 +97,12 @@ def _read(client: Client, options: Mapping[str, Any]) -> Server:
         about, *answers = pipeline.execute()
     except ResponseError as error:
         raise TuningError(
-            f"redis_connection on {endpoint(options['connection'])}: {error}; the user needs INFO and CONFIG GET"
+            f"redis_connection on {endpoint(where)}: {error}; the user needs INFO and CONFIG GET"
         ) from error
     running = {name: str(answer[name]) for name, answer in zip(names, answers, strict=True) if name in answer}
     config_file = about.get("config_file", "")
     return Server(
-        endpoint=endpoint(options["connection"]),
+        endpoint=endpoint(where),
         version=tuple(int(part) for part in about["redis_version"].split(".")[:2]),
         config_file=config_file,
         running=running,

@@ -25,6 +25,10 @@ options:
     type: list
     elements: str
     required: true
+  verify:
+    description: Fail when something is missing, and change nothing.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full

@@ -27,6 +27,22 @@ options:
       - V(null) removes the entry that C(ALTER SYSTEM) wrote.
     type: dict
     required: true
+  names:
+    description: Patterns of the names that this task is for, as the shell matches them; the case is of no account.
+    type: list
+    elements: str
+    default: ["*"]
+  except_names:
+    description: Patterns of the names that are left to other tasks.
+    type: list
+    elements: str
+    default: []
+  verify:
+    description:
+      - Fail when something differs, and change nothing. With V(configured) what waits for a restart is in order; with
+        V(running) it is not.
+    type: str
+    choices: [configured, running]
 attributes:
   check_mode:
     support: full

@@ -25,10 +25,24 @@ options:
         a dictionary by class of client, and classes that are not named are left alone.
     type: dict
     required: true
+  names:
+    description: Patterns of the names that this task is for, as the shell matches them; the case is of no account.
+    type: list
+    elements: str
+    default: ["*"]
+  except_names:
+    description: Patterns of the names that are left to other tasks.
+    type: list
+    elements: str
+    default: []
   persist:
     description: Whether the values are to outlive a restart of the server.
     type: bool
     default: true
+  verify:
+    description: Fail when something differs, and change nothing.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action plugin of the module of the same name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core ships no types
+    """Gathers the registered results of this collection's modules on all hosts of the play."""
+
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset()
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the drift by host and control, and publish it as the run's statistics."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        drift = {}
+        for host in variables["ansible_play_hosts_all"]:
+            found = _drift_of(variables["hostvars"].raw_get(host))
+            if found:
+                drift[host] = found
+        lines = [
+            f"{host} {control} {name}: {change['now']} -> {change['wanted']}"
+            for host, controls in drift.items()
+            for control, changes in controls.items()
+            for name, change in changes.items()
+        ]
+        result.update(
+            changed=False,
+            drift=drift,
+            summary="; ".join(lines),
+            ansible_stats={"data": {"drift": drift}, "per_host": False, "aggregate": True},
+        )
+        return result
+
+
+def _drift_of(variables: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Changes by control and parameter, of the results that carry controls."""
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    for value in variables.values():
+        if not isinstance(value, dict) or not value.get("controls") or not value.get("changed"):
+            continue
+        before, after = value["diff"]["before"], value["diff"]["after"]
+        changes = found.setdefault(" ".join(sorted(value["controls"])), {})
+        changes.update({str(name): {"now": before.get(name), "wanted": after[name]} for name in after})
+    return found

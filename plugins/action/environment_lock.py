@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The action plugin of the module of the same name."""
+
+from __future__ import annotations
+
+import getpass
+import os
+from pathlib import Path
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.plugin_utils._lock import take
+from ansible_collections.leadgen.tuning.plugins.plugin_utils._record import log_directory
+
+
+class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core ships no types
+    """Takes the environment's lock for the playbook's process; a run in check mode needs none."""
+
+    _supports_check_mode = True
+    _VALID_ARGS = frozenset({"environment"})
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return an unchanged result, or a failed one that says who holds the lock."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        if self._task.check_mode:
+            return result
+        directory = log_directory(Path((task_vars or {})["playbook_dir"]).parent)
+        try:
+            take(directory, str(self._task.args["environment"]), getpass.getuser(), os.getppid())
+        except TuningError as error:
+            result.update(failed=True, msg=str(error))
+        return result

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The record of a run, and the performance log that keeps it. The schema is docs/performance-log.md.
+
+A run's record is one JSON object on one line of ``<directory>/<environment>.jsonl``. While a run goes on, what it has
+done so far is kept in ``<run>.partial`` beside it, so that a run which is killed still leaves its decisions: the next one
+appends them with the outcome ``interrupted``.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1
+
+
+def log_directory(project: Path) -> Path:
+    """Where the log is kept: ``RETUNE_LOG_DIRECTORY``, else ``performance-log`` in the project."""
+    return Path(os.environ.get("RETUNE_LOG_DIRECTORY") or project / "performance-log")
+
+
+def now() -> str:
+    """The time in UTC, as ISO 8601 with seconds."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+@dataclass
+class Decision:
+    """What one task decided on one host for its controls."""
+
+    control: str
+    host: str
+    task: str
+    changed: bool
+    before: dict[str, Any] = field(default_factory=dict)
+    after: dict[str, Any] = field(default_factory=dict)
+    needs: dict[str, str] = field(default_factory=dict)
+    pending_restart: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Failure:
+    """A task that failed, or a host that could not be reached."""
+
+    control: str
+    host: str
+    task: str
+    message: str
+
+
+@dataclass
+class Record:
+    """One run. ``mode`` is check or apply; ``measurements`` are by host and then by phase, before and after."""
+
+    environment: str
+    mode: str
+    who: str
+    revision: str
+    run: str = field(default_factory=lambda: f"{datetime.now(timezone.utc):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}")
+    started: str = field(default_factory=now)
+    finished: str | None = None
+    outcome: str = "running"
+    checked: dict[str, list[str]] = field(default_factory=dict)  # hosts looked at, by control
+    decisions: list[Decision] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    measurements: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    def add_result(self, controls: Iterable[str], host: str, task: str, result: dict[str, Any]) -> bool:
+        """Take in a task's result; return whether it changed something."""
+        if "measurements" in result:
+            self.measurements.setdefault(host, {})[result.get("phase", "before")] = result["measurements"]
+        names = sorted(controls)
+        diff = result.get("diff") or {}
+        if not names or not isinstance(diff, dict):
+            return False
+        for name in names:
+            hosts = self.checked.setdefault(name, [])
+            if host not in hosts:
+                hosts.append(host)
+        changed = bool(result.get("changed"))
+        pending = list(result.get("pending_restart") or [])
+        warnings = list(result.get("warnings") or [])
+        if changed or pending or warnings:
+            # A task that serves several controls is one decision; its ids are joined so that it is listed once.
+            self.decisions.append(
+                Decision(
+                    control=" ".join(names),
+                    host=host,
+                    task=task,
+                    changed=changed,
+                    before=diff.get("before") or {},
+                    after=diff.get("after") or {},
+                    needs=result.get("needs") or {},
+                    pending_restart=pending,
+                    warnings=warnings,
+                )
+            )
+        return changed
+
+    def add_failure(self, controls: Iterable[str], host: str, task: str, message: str) -> None:
+        """Take in a failed task."""
+        self.failures.append(Failure(" ".join(sorted(controls)), host, task, message))
+
+    def finish(self) -> None:
+        """Set the outcome by what was taken in."""
+        self.finished = now()
+        if self.failures:
+            self.outcome = "failed"
+        elif any(decision.changed for decision in self.decisions):
+            self.outcome = "changed" if self.mode == "apply" else "drift"
+        else:
+            self.outcome = "in_sync"
+
+    def worth_keeping(self) -> bool:
+        """Whether the log needs it: an apply that changed something, or that failed. A plan decides nothing."""
+        return self.mode == "apply" and self.outcome != "in_sync"
+
+    def to_json(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+
+
+class PerformanceLog:
+    """The log of one environment."""
+
+    def __init__(self, directory: Path, environment: str) -> None:
+        self.path = directory / f"{environment}.jsonl"
+
+    def append(self, *lines: str) -> None:
+        """Append whole lines under a lock, on the disk when this returns."""
+        self.path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        descriptor = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o640)
+        with os.fdopen(descriptor, "rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            size = file.seek(0, os.SEEK_END)
+            if size and os.pread(file.fileno(), 1, size - 1) != b"\n":
+                file.write(b"\n")  # a writer died in the middle of its line: keep ours whole
+            file.write("".join(f"{line}\n" for line in lines).encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def partial(self, record: Record) -> Path:
+        """The file of what a run has done so far."""
+        return self.path.parent / f"{record.environment}.{record.run}.partial"
+
+    def keep_partial(self, record: Record) -> None:
+        """Write what the run has done so far, so that it outlives the run's sudden end."""
+        path = self.partial(record)
+        path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+        beside = path.with_suffix(".new")
+        with open(beside, "w", encoding="utf-8") as file:
+            json.dump({"pid": os.getpid(), "record": asdict(record)}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+
+    def drop_partial(self, record: Record) -> None:
+        """Remove the file of what the run had done: the log has it now."""
+        self.partial(record).unlink(missing_ok=True)
+
+    def adopt_interrupted(self) -> None:
+        """Append what runs that died had done; those still going on are left alone."""
+        for path in sorted(self.path.parent.glob(f"{self.path.stem}.*.partial")):
+            try:
+                left = json.loads(path.read_text(encoding="utf-8"))
+                if is_alive(left["pid"]):
+                    continue
+                record = {**left["record"], "outcome": "interrupted"}
+            except (OSError, ValueError, KeyError):
+                continue
+            self.append(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+            path.unlink(missing_ok=True)
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of that id runs on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
