@@ -35,7 +35,7 @@ def now() -> str:
 class Decision:
     """What one task decided on one host for its controls."""
 
-    control: str
+    controls: list[str]
     host: str
     task: str
     changed: bool
@@ -50,7 +50,7 @@ class Decision:
 class Failure:
     """A task that failed, or a host that could not be reached."""
 
-    control: str
+    controls: list[str]
     host: str
     task: str
     message: str
@@ -90,10 +90,9 @@ class Record:
         pending = list(result.get("pending_restart") or [])
         warnings = list(result.get("warnings") or [])
         if changed or pending or warnings:
-            # A task that serves several controls is one decision; its ids are joined so that it is listed once.
             self.decisions.append(
                 Decision(
-                    control=" ".join(names),
+                    controls=names,
                     host=host,
                     task=task,
                     changed=changed,
@@ -108,7 +107,7 @@ class Record:
 
     def add_failure(self, controls: Iterable[str], host: str, task: str, message: str) -> None:
         """Take in a failed task."""
-        self.failures.append(Failure(" ".join(sorted(controls)), host, task, message))
+        self.failures.append(Failure(sorted(controls), host, task, message))
 
     def finish(self) -> None:
         """Set the outcome by what was taken in."""

@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The environment variables that a run is given.
+
+ansible-runner writes the whole environment of a run into a file beside its results. That file is removed with them, but a
+machine that loses power keeps it; so a run gets what Ansible and the services' clients use, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+_NAMES = frozenset(
+    """HOME LANG LANGUAGE LOGNAME PATH SHELL SSH_AUTH_SOCK SUDO_USER TERM TMPDIR TZ USER VIRTUAL_ENV KRB5CCNAME KUBECONFIG
+    RETUNE_LOG_DIRECTORY REQUESTS_CA_BUNDLE SSL_CERT_DIR SSL_CERT_FILE HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy
+    https_proxy no_proxy""".split()
+)
+_PREFIXES = ("ANSIBLE_", "LC_", "PG", "XDG_")
+_SECRET = frozenset({"PGPASSWORD"})
+KEEP = "RETUNE_KEEP_ENVIRONMENT"
+
+
+def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
+    """What a run needs of ``environ``, and the variables that RETUNE_KEEP_ENVIRONMENT names, separated by commas."""
+    kept = {name.strip() for name in environ.get(KEEP, "").split(",")}
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in kept or (name not in _SECRET and (name in _NAMES or name.startswith(_PREFIXES)))
+    }
+
+
+def run_environment(project: Path, record_file: Path) -> dict[str, str]:
+    """The environment of a playbook run: this interpreter's own ansible-playbook, and the checkout's configuration."""
+    environment = scrubbed(os.environ)
+    own = str(Path(sys.executable).parent)
+    environment["PATH"] = os.pathsep.join([own, environment.get("PATH", os.defpath)])
+    environment.setdefault("ANSIBLE_CONFIG", str(project / "ansible.cfg"))
+    environment["RETUNE_RECORD_FILE"] = str(record_file)
+    return environment

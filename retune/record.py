@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the records that the callback writes; docs/performance-log.md is the schema."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from retune.errors import RetuneError
+
+SCHEMA = 1
+
+
+class Row(NamedTuple):
+    """One line of a plan."""
+
+    control: str
+    host: str
+    parameter: str
+    now: str
+    then: str
+    needs: str
+
+
+class Record:
+    """One run."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        if data.get("schema") != SCHEMA:
+            raise RetuneError(f"a record of schema {data.get('schema')}, and this version reads {SCHEMA}; upgrade retune")
+        self.data = data
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> Record:
+        """Read one line of JSON.
+
+        :raises RetuneError: when it is not a record.
+        """
+        try:
+            data = json.loads(text)
+        except ValueError as error:
+            raise RetuneError(f"{where} holds a line that is not JSON: {error}; move it away") from error
+        return cls(data)
+
+    def rows(self) -> list[Row]:
+        """What changed, or in check mode would change, a parameter a row."""
+        return [
+            Row(
+                _controls(decision["controls"]),
+                decision["host"],
+                name,
+                _text(decision["before"].get(name)),
+                _text(after),
+                decision["needs"].get(name, ""),
+            )
+            for decision in self.data["decisions"]
+            if decision["changed"]
+            for name, after in decision["after"].items()
+        ]
+
+    def waiting(self) -> dict[str, list[str]]:
+        """Parameters that still wait for a restart, by host."""
+        waiting: dict[str, set[str]] = {}
+        for decision in self.data["decisions"]:
+            found = waiting.setdefault(decision["host"], set())
+            # A restart comes after the tasks whose parameters wait for it.
+            if "restart" in decision["after"]:
+                found.clear()
+            found.update(decision["pending_restart"])
+        return {host: sorted(names) for host, names in waiting.items() if names}
+
+    def effects(self) -> Iterator[tuple[str, str, Any, Any]]:
+        """Host, figure, before and after, of each host that was measured."""
+        for host, phases in self.data["measurements"].items():
+            before, after = phases.get("before", {}), phases.get("after", {})
+            for figure in after or before:
+                if figure != "window_seconds":
+                    yield host, figure, before.get(figure), after.get(figure)
+
+    @property
+    def failures(self) -> list[dict[str, Any]]:
+        """Controls, host, task and message of each failed task."""
+        return list(self.data["failures"])
+
+
+def _controls(names: list[str]) -> str:
+    """One control by its id; several by their area, since they are told apart in the rows beside this one."""
+    return names[0] if len(names) == 1 else f"{names[0].split('.')[0]} ({len(names)} controls)"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value if value is not None else "")
+
+
+def read_log(path: Path) -> list[Record]:
+    """All records of an environment, oldest first; an empty list where there is no log yet.
+
+    :raises RetuneError: when a line is not a record.
+    """
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [Record.parse(line, f"{path} line {number}") for number, line in enumerate(lines, 1) if line.strip()]

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person reads: tables on standard output, progress on standard error."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from retune.record import Record
+
+_FIGURES = {
+    "commits_per_second": "commits/s",
+    "rollbacks_per_second": "rollbacks/s",
+    "cache_hit_ratio": "cache hit ratio",
+    "dead_rows": "dead rows",
+    "dead_row_ratio": "dead row ratio",
+    "statement_mean_ms": "statement mean, ms",
+    "statement_p95_ms": "statement p95, ms",
+    "operations_per_second": "operations/s",
+    "hit_ratio": "hit ratio",
+    "evictions_per_second": "evictions/s",
+    "expired_per_second": "expired/s",
+    "used_memory_bytes": "used memory, bytes",
+}
+
+
+def table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """Print a table, to the terminal's width, or as wide as it needs to be where there is none."""
+    from rich import box  # noqa: PLC0415 - a check that finds nothing prints no table
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    print(title)
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        shown.add_column(column, overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(shown)
+
+
+def changes(record: Record, title: str) -> None:
+    """Print what changed, or would."""
+    rows = [tuple(row) for row in record.rows()]
+    table(title, ("control", "host", "parameter", "now", "then", "needs"), rows)
+
+
+def waiting(record: Record) -> None:
+    """Print what awaits a restart."""
+    for host, names in record.waiting().items():
+        print(f"{host}: awaits a restart: {', '.join(names)} (permit it with --allow-restart)")
+
+
+def effects(record: Record) -> None:
+    """Print the measurements before and after."""
+    rows = [
+        (host, _FIGURES.get(figure, figure), _number(before), _number(after), _ratio(before, after))
+        for host, figure, before, after in record.effects()
+        if before is not None or after is not None
+    ]
+    if rows:
+        table("Measured effect", ("host", "figure", "before", "after", "change"), rows)
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{value:,}"
+
+
+def _ratio(before: Any, after: Any) -> str:
+    if not before or after is None:
+        return ""
+    return f"{(after - before) / before:+.0%}"
+
+
+def failures(record: Record) -> None:
+    """Print each failed task as one line."""
+    for failure in record.failures:
+        where = " ".join(filter(None, (failure["host"], ", ".join(failure["controls"]))))
+        print(f"error: {where}: {failure['message']}", file=sys.stderr)
+
+
+def progress(event: dict[str, Any]) -> None:
+    """Print host, control and what came of it, as each task ends."""
+    words = {"runner_on_ok": "in sync", "runner_on_failed": "failed", "runner_on_unreachable": "unreachable"}
+    kind = event.get("event", "")
+    data = event.get("event_data") or {}
+    result = data.get("res") or {}
+    if kind not in words or not isinstance(result, dict):
+        return
+    controls = " ".join(result.get("controls") or ())
+    if "measurements" in result:
+        word, controls = f"measured {result['phase']}", ""
+    elif not controls:
+        return
+    else:
+        word = "changes" if kind == "runner_on_ok" and result.get("changed") else words[kind]
+    print(f"  {data.get('host', ''):24} {word:16} {controls}", file=sys.stderr, flush=True)
