@@ -59,7 +59,9 @@ def _add_run_options(parser: argparse.ArgumentParser, name: str, command: Callab
     parser.add_argument("environment", metavar="ENV", help="a folder of inventories/, or the path of an inventory folder")
     parser.add_argument("--tags", action="append", default=[], help="only these controls")
     parser.add_argument("--limit", metavar="PATTERN", help="only these hosts")
-    parser.add_argument("-e", "--extra-vars", action="append", default=[], metavar="VARS", help="as ansible-playbook takes it")
+    parser.add_argument(
+        "-e", "--extra-vars", action="append", default=[], metavar="VARS", help="as ansible-playbook takes it"
+    )
     parser.add_argument("--vault-id", action="append", default=[], metavar="ID")
     parser.add_argument("--vault-password-file", action="append", default=[], metavar="FILE")
     parser.add_argument("--ask-vault-pass", "-J", action="store_true")
@@ -179,7 +181,8 @@ def _log(options: argparse.Namespace, project: Path) -> int:
             print(json.dumps(record.data))
             continue
         data = record.data
-        title = f"{data['started']}  {data['outcome']}  by {data['who']} at {data['revision'] or 'no revision'}  (run {data['run']})"
+        revision = data["revision"] or "no revision"
+        title = f"{data['started']}  {data['outcome']}  by {data['who']} at {revision}  (run {data['run']})"
         if record.rows():
             show.changes(record, title)
             show.effects(record)

@@ -54,4 +54,6 @@ def _log(folder: Path) -> Finding:
     standing = next(path for path in (folder, *folder.parents) if path.exists())
     if os.access(standing, os.W_OK):
         return Finding(True, f"performance log in {folder}")
-    return Finding(False, f"the performance log's folder {folder} cannot be written; set RETUNE_LOG_DIRECTORY to one that can")
+    return Finding(
+        False, f"the performance log's folder {folder} cannot be written; set RETUNE_LOG_DIRECTORY to one that can"
+    )

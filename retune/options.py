@@ -49,7 +49,11 @@ def _key_values(text: str) -> dict[str, str]:
 
 def vault_arguments(ids: Sequence[str], password_files: Sequence[str], ask: bool, folder: Path) -> list[str]:
     """``--vault-id`` options; what has to be asked for is asked here, and kept in a private file of ``folder``."""
-    wanted = [*ids, *(["@prompt"] if ask else []), *(f"default@{Path(path).expanduser().resolve()}" for path in password_files)]
+    wanted = [
+        *ids,
+        *(["@prompt"] if ask else []),
+        *(f"default@{Path(path).expanduser().resolve()}" for path in password_files),
+    ]
     arguments: list[str] = []
     for number, text in enumerate(wanted):
         label, _at, source = text.rpartition("@")

@@ -12,7 +12,7 @@ import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,12 @@ from retune.record import Record
 
 # Whether a cancel was asked for is looked at this often, in seconds.
 _LOOK_SECONDS = 1
-_FROM_RUNNER = ("ANSIBLE_CALLBACK_PLUGINS", "ANSIBLE_STDOUT_CALLBACK", "AWX_ISOLATED_DATA_DIR", "ORIGINAL_STDOUT_CALLBACK")
+_FROM_RUNNER = (
+    "ANSIBLE_CALLBACK_PLUGINS",
+    "ANSIBLE_STDOUT_CALLBACK",
+    "AWX_ISOLATED_DATA_DIR",
+    "ORIGINAL_STDOUT_CALLBACK",
+)
 
 OnEvent = Callable[[dict[str, Any]], None]
 
@@ -116,9 +121,7 @@ def _arguments(request: Request, private: Path) -> list[str]:
     if request.limit:
         arguments += ["--limit", request.limit]
     arguments += extra_vars_arguments(request.extra_vars, private)
-    return arguments + vault_arguments(
-        request.vault_ids, request.vault_password_files, request.ask_vault_pass, private
-    )
+    return arguments + vault_arguments(request.vault_ids, request.vault_password_files, request.ask_vault_pass, private)
 
 
 @contextmanager
@@ -155,22 +158,12 @@ def end_descendants() -> None:
     for child in psutil.Process().children():
         found += [child, *child.children()]
     for process in found:
-        with _gone_is_fine():
+        with suppress(psutil.NoSuchProcess):
             process.terminate()
     _gone, alive = psutil.wait_procs(found, timeout=3)
     for process in alive:
-        with _gone_is_fine():
+        with suppress(psutil.NoSuchProcess):
             process.kill()
-
-
-@contextmanager
-def _gone_is_fine() -> Iterator[None]:
-    import psutil  # noqa: PLC0415 - as above
-
-    try:
-        yield
-    except psutil.NoSuchProcess:
-        pass
 
 
 def explain(outcome: Outcome) -> RetuneError:

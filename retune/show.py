@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from typing import Any
 
 from retune.record import Record
@@ -24,7 +25,7 @@ _FIGURES = {
 }
 
 
-def table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+def table(title: str, columns: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
     """Print a table, to the terminal's width, or as wide as it needs to be where there is none."""
     from rich import box  # noqa: PLC0415 - a check that finds nothing prints no table
     from rich.console import Console  # noqa: PLC0415
@@ -37,7 +38,7 @@ def table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> 
         shown.add_column(column, overflow="fold")
     for row in rows:
         shown.add_row(*(Text(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(shown)
+    Console(width=None if sys.stdout.isatty() else 160, highlight=False).print(shown)
 
 
 def changes(record: Record, title: str) -> None:
@@ -88,11 +89,13 @@ def progress(event: dict[str, Any]) -> None:
     result = data.get("res") or {}
     if kind not in words or not isinstance(result, dict):
         return
-    controls = " ".join(result.get("controls") or ())
+    controls = " ".join(sorted(result.get("controls") or ()))
     if "measurements" in result:
         word, controls = f"measured {result['phase']}", ""
-    elif not controls:
-        return
+    elif not controls or (" " in controls and not result.get("changed") and not result.get("failed")):
+        return  # a look ahead for several controls at once; each has a line of its own to come
+    elif kind == "runner_on_ok":
+        word = "changed" if result.get("changed") else "verified" if result.get("verified") else "in sync"
     else:
-        word = "changes" if kind == "runner_on_ok" and result.get("changed") else words[kind]
+        word = words[kind]
     print(f"  {data.get('host', ''):24} {word:16} {controls}", file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core ships no ty
     """Gathers the registered results of this collection's modules on all hosts of the play."""
 
     _supports_check_mode = True
-    _VALID_ARGS = frozenset()
+    _VALID_ARGS: frozenset[str] = frozenset()
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the drift by host and control, and publish it as the run's statistics."""

@@ -85,7 +85,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # ansible-core ships n
     def v2_runner_on_unreachable(self, result: Any) -> None:
         self.v2_runner_on_failed(result)
 
-    def v2_playbook_on_stats(self, stats: Any) -> None:
+    def v2_playbook_on_stats(self, _stats: Any) -> None:
         if self.record is None:
             return
         self.record.finish()

@@ -48,6 +48,14 @@ def endpoint(connection: Mapping[str, Any]) -> str:
     return f"{connection.get('host') or 'the local socket'}:{connection.get('port') or 5432}"
 
 
+def one_row(cursor: psycopg.Cursor[dict[str, Any]]) -> dict[str, Any]:
+    """The one row of a query that always has one."""
+    row = cursor.fetchone()
+    if row is None:
+        raise TuningError("PostgreSQL answered without a row; run again")
+    return row
+
+
 def one_line(error: BaseException) -> str:
     """The text of an error on one line, without its traceback or its hints' line breaks."""
     return " ".join(str(error).split()) or type(error).__name__

@@ -14,7 +14,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._counters import (
     wait_for_window,
     weighted_percentile,
 )
-from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import connect, connection_argument
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import connect, connection_argument, one_row
 
 try:
     import psycopg
@@ -56,7 +56,7 @@ def measure(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
         reading = _read(connection, options["databases"])
     for database in options["databases"]:
         with connect(options["connection"], database) as connection:
-            rows = connection.execute(_DEAD_ROWS).fetchone()
+            rows = one_row(connection.execute(_DEAD_ROWS))
             reading["dead_rows"] += rows["dead"]
             reading["live_rows"] += rows["live"]
     result: dict[str, Any] = {"changed": False, "counters": reading}
@@ -67,10 +67,10 @@ def measure(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
 
 
 def _read(connection: psycopg.Connection[Any], databases: list[str]) -> dict[str, Any]:
-    totals = connection.execute(_DATABASES, (databases,)).fetchone()
+    totals = one_row(connection.execute(_DATABASES, (databases,)))
     return {
         "at": time.time(),
-        "totals": dict(totals),
+        "totals": totals,
         "statements": _statements(connection, databases),
         "dead_rows": 0.0,
         "live_rows": 0.0,

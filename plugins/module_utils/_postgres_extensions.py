@@ -52,7 +52,9 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             if not check_mode and not options["verify"]:
                 _create(connection, database, [row["name"] for row in missing])
     if options["verify"] and after:
-        raise TuningError(f"postgres_extensions on {endpoint(options['connection'])}: verification misses {', '.join(after)}")
+        raise TuningError(
+            f"postgres_extensions on {endpoint(options['connection'])}: verification misses {', '.join(after)}"
+        )
     return {"changed": bool(after), "diff": {"before": before, "after": after}}
 
 

@@ -9,7 +9,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
-from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import connect, connection_argument, endpoint
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
+    connect,
+    connection_argument,
+    endpoint,
+    one_row,
+)
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
@@ -42,7 +47,7 @@ def restart(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 def _started(where: Mapping[str, Any]) -> str:
     with connect(where) as connection:
-        at: str = connection.execute(_STARTED).fetchone()["at"]
+        at: str = one_row(connection.execute(_STARTED))["at"]
     return at
 
 

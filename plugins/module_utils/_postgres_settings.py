@@ -16,6 +16,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     connection_argument,
     endpoint,
     one_line,
+    one_row,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import (
     HIDDEN,
@@ -103,7 +104,7 @@ def _read(connection: psycopg.Connection[Any], where: Mapping[str, Any], names: 
             " from pg_settings where lower(name) = any(%s) or name = 'shared_preload_libraries'",
             ([name.lower() for name in names],),
         )
-    facts = about.fetchone()
+    facts = one_row(about)
     if not facts["can_read_files"]:
         raise TuningError(
             f"postgres_connection.user on {endpoint(where)}: the role {where['user']!r} may not read pg_file_settings; "
@@ -197,7 +198,7 @@ def _parameter(server: Server, name: str, settings: Mapping[str, Any]) -> Parame
     :raises TuningError: when the server knows no such parameter.
     """
     found = server.parameters.get(name.lower())
-    library = name.split(".")[0]
+    library = name.split(".", maxsplit=1)[0]
     if found and (found.running is not None or _will_be_loaded(server, library, settings)):
         return found
     if "." not in name:
@@ -225,9 +226,7 @@ def _will_be_loaded(server: Server, library: str, settings: Mapping[str, Any]) -
     return False
 
 
-def _refuse_what_would_fail(
-    connection: psycopg.Connection[Any], server: Server, decisions: Sequence[Decision]
-) -> None:
+def _refuse_what_would_fail(connection: psycopg.Connection[Any], server: Server, decisions: Sequence[Decision]) -> None:
     """Find before the first write, and in check mode too, whatever would stop the last."""
     if not any(decision.needs for decision in decisions):
         return
@@ -261,7 +260,8 @@ def _refuse_empty_list(server: Server, decision: Decision) -> None:
     manual = server.configured.get(decision.name.lower(), Configured()).manual
     if decision.value == () and lists.LIST_PARAMETERS.get(decision.name.lower()) and manual:
         raise server.error(
-            decision.name, f"it cannot be made empty from here while a configuration file sets it to {manual!r}; edit that"
+            decision.name,
+            f"it cannot be made empty from here while a configuration file sets it to {manual!r}; edit that",
         )
 
 
@@ -281,7 +281,7 @@ def _refuse_missing_library(connection: psycopg.Connection[Any], server: Server,
                 f"the library {library} is not installed on the server, which could not start with it; install its "
                 "package (postgresql-contrib has pg_stat_statements)",
             ) from error
-        except psycopg.Error:  # noqa: S112 - it exists; that it insists on being preloaded is what is being arranged
+        except psycopg.Error:
             continue
 
 
@@ -295,9 +295,8 @@ def _write(connection: psycopg.Connection[Any], server: Server, decisions: Seque
     except psycopg.OperationalError:
         raise  # the server is gone: the next run goes on from what is in the file
     except psycopg.Error as error:
-        for decision in reversed(written):
-            before = server.configured.get(decision.name.lower(), Configured()).automatic
-            _put_back(connection, decision.name, before)
+        for done in reversed(written):
+            _put_back(connection, done.name, _automatic(server, done.name))
         raise server.error(decision.name, f"the server refused it: {one_line(error)}; nothing was changed") from error
     if any(decision.needs for decision in decisions):
         _reload(connection)
@@ -326,10 +325,11 @@ def _put_back(connection: psycopg.Connection[Any], name: str, before: str | None
 
 def _reload(connection: psycopg.Connection[Any]) -> None:
     """Reload, and wait until this session has loaded the files too, so that what it reads next is the new state."""
-    before = connection.execute("select pg_conf_load_time() as at").fetchone()["at"]
+    load_time = "select pg_conf_load_time() as at"
+    before = one_row(connection.execute(load_time))["at"]
     connection.execute("select pg_reload_conf()")
     deadline = time.monotonic() + _RELOAD_SECONDS
-    while connection.execute("select pg_conf_load_time() as at").fetchone()["at"] == before:
+    while one_row(connection.execute(load_time))["at"] == before:
         if time.monotonic() > deadline:
             raise TuningError(
                 f"postgres_settings: the server was told to reload and had not after {_RELOAD_SECONDS:.0f} s; "

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 try:
     import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
 except ImportError as error:  # reported by connect(), where there is a caller to tell
     REDIS_MISSING: ImportError | None = error
 else:
@@ -58,14 +60,14 @@ def connect(connection: Mapping[str, Any]) -> Iterator[Client]:
     options = {name: value for name, value in connection.items() if value is not None and value is not False}
     if "unix_socket_path" in options:
         options = {name: value for name, value in options.items() if name not in ("host", "port")}
-    # RESP2, and no client name or library announced: a restricted ACL user needs no command beyond its own.
+    # RESP2: RESP3 starts with HELLO, which a restricted ACL user need not have.
     client = redis.Redis(
         **options,
         socket_connect_timeout=connection["socket_timeout"],
         decode_responses=True,
         protocol=2,
-        lib_name=None,
-        lib_version=None,
+        # A service that is down is said to be at once; the next run is the retry.
+        retry=Retry(NoBackoff(), 0),
     )
     try:
         yield client

@@ -52,7 +52,8 @@ INTEGERS: dict[str, tuple[int, int | None]] = {
     "lfu-decay-time": (0, None),
     "lfu-log-factor": (0, None),
     "list-compress-depth": (0, None),
-    "maxclients": (1, None),
+    # Redis looks for a limit of open files that it may have in steps of 16, which from a very large value takes minutes.
+    "maxclients": (1, 1_000_000),
     "maxmemory-eviction-tenacity": (0, 100),
     "maxmemory-samples": (1, None),
     "min-replicas-max-lag": (0, None),

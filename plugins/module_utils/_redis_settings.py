@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ansible_collections.leadgen.tuning.plugins.module_utils._redis import Client
 
 try:
-    from redis.exceptions import ResponseError
+    from redis.exceptions import NoPermissionError, ResponseError
 except ImportError:  # connect() says so
     pass
 
@@ -96,9 +96,7 @@ def _read(client: Client, where: Mapping[str, Any], names: list[str]) -> Server:
     try:
         about, *answers = pipeline.execute()
     except ResponseError as error:
-        raise TuningError(
-            f"redis_connection on {endpoint(where)}: {error}; the user needs INFO and CONFIG GET"
-        ) from error
+        raise TuningError(f"redis_connection on {endpoint(where)}: {error}; the user needs INFO and CONFIG GET") from error
     running = {name: str(answer[name]) for name, answer in zip(names, answers, strict=True) if name in answer}
     config_file = about.get("config_file", "")
     return Server(
@@ -155,7 +153,9 @@ def _decide(server: Server, given_name: str, given: Any, persist: bool) -> Decis
     name = given_name.lower()
     if name not in server.running:
         version = ".".join(map(str, server.version))
-        raise server.error(given_name, f"Redis {version} has no such parameter, or hides it from this user; check its spelling")
+        raise server.error(
+            given_name, f"Redis {version} has no such parameter, or hides it from this user; check its spelling"
+        )
     present = server.running[name]
     try:
         wanted = canonical(name, given, present)
@@ -199,6 +199,8 @@ def _set(client: Client, server: Server, wanted: Mapping[str, str]) -> None:
         arguments = [word for pair in batch.items() for word in pair]
         try:
             client.execute_command("CONFIG SET", *arguments)
+        except NoPermissionError:
+            raise
         except ResponseError as error:
             for name in done:
                 client.execute_command("CONFIG SET", name, server.running[name])
@@ -210,6 +212,8 @@ def _set(client: Client, server: Server, wanted: Mapping[str, str]) -> None:
 def _rewrite(client: Client, server: Server, wanted: Mapping[str, str]) -> None:
     try:
         client.execute_command("CONFIG REWRITE")
+    except NoPermissionError:
+        raise
     except ResponseError as error:
         applied = f"{', '.join(wanted)} now in force until the next restart" if wanted else "nothing was changed"
         raise TuningError(

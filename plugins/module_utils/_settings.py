@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._lists import is_list, merge, split_list
 from ansible_collections.leadgen.tuning.plugins.module_utils._units import (
@@ -19,7 +19,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._units import (
     show_real,
 )
 
-Value = Union[bool, int, float, str, tuple[str, ...], None]
+Value = bool | int | float | str | tuple[str, ...] | None
 
 HIDDEN = "(hidden)"
 # Parameters whose value can hold a password.
@@ -83,15 +83,13 @@ class Decision:
 
 def pg_stat_statements_parameters() -> dict[str, Parameter]:
     """The parameters of pg_stat_statements, which pg_settings lacks until the library is loaded (PostgreSQL F.32)."""
-    boolean = {"vartype": "bool", "context": "sighup", "running": None}
+    prefix = "pg_stat_statements."
     rows = [
-        Parameter("pg_stat_statements.max", "integer", "postmaster", None, None, "100", "1073741823", default="5000"),
-        Parameter("pg_stat_statements.save", **boolean, default="on"),
-        Parameter(
-            "pg_stat_statements.track", "enum", "superuser", None, enumvals=("none", "top", "all"), default="top"
-        ),
-        Parameter("pg_stat_statements.track_planning", **boolean, default="off"),
-        Parameter("pg_stat_statements.track_utility", **boolean, default="on"),
+        Parameter(f"{prefix}max", "integer", "postmaster", None, minimum="100", maximum="1073741823", default="5000"),
+        Parameter(f"{prefix}save", "bool", "sighup", None, default="on"),
+        Parameter(f"{prefix}track", "enum", "superuser", None, enumvals=("none", "top", "all"), default="top"),
+        Parameter(f"{prefix}track_planning", "bool", "superuser", None, default="off"),
+        Parameter(f"{prefix}track_utility", "bool", "superuser", None, default="on"),
     ]
     return {row.name: row for row in rows}
 

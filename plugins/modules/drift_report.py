@@ -11,7 +11,8 @@ module: drift_report
 short_description: Publish the drift that the roles found
 version_added: 0.1.0
 description:
-  - Gathers from all hosts of the play what the modules of this collection would change, and publishes it as run statistics, which AWX shows as the job's artifacts.
+  - Gathers from all hosts of the play what the modules of this collection would change, and publishes it as run
+    statistics, which AWX shows as the job's artifacts.
 options: {}
 attributes:
   action:

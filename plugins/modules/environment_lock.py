@@ -11,7 +11,8 @@ module: environment_lock
 short_description: Take the lock of an environment
 version_added: 0.1.0
 description:
-  - Takes the lock that keeps two applies of one environment apart, for as long as the playbook runs. A run in check mode takes none.
+  - Takes the lock that keeps two applies of one environment apart, for as long as the playbook runs. A run in check
+    mode takes none.
 options:
   environment:
     description: Name of the environment.

@@ -67,7 +67,9 @@ counters:
   returned: when O(since) is not given
   type: dict
 measurements:
-  description: Transactions a second, cache hit ratio (0 to 1), dead rows, and mean and 95th percentile of the statements in milliseconds. Null where the window gave nothing to judge by, such as after a restart.
+  description:
+    - Transactions a second, cache hit ratio (0 to 1), dead rows, and mean and 95th percentile of the statements in
+      milliseconds. Null where the window gave nothing to judge by, such as after a restart.
   returned: when O(since) is given
   type: dict
   sample: {commits_per_second: 412.5, cache_hit_ratio: 0.9961, dead_rows: 1203, statement_mean_ms: 0.84}

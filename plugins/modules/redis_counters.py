@@ -60,7 +60,9 @@ counters:
   returned: when O(since) is not given
   type: dict
 measurements:
-  description: Operations a second, hit ratio (0 to 1), evictions and expirations a second, memory in bytes. Null where the window gave nothing to judge by, such as after a restart.
+  description:
+    - Operations a second, hit ratio (0 to 1), evictions and expirations a second, memory in bytes. Null where the
+      window gave nothing to judge by, such as after a restart.
   returned: when O(since) is given
   type: dict
   sample: {operations_per_second: 5210.4, hit_ratio: 0.8312, evictions_per_second: 0.0, used_memory_bytes: 12600000}

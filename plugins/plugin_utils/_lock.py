@@ -45,9 +45,7 @@ def take(directory: Path, environment: str, who: str, pid: int) -> None:
         )
     directory.mkdir(mode=0o750, parents=True, exist_ok=True)
     mine = directory / f"{environment}.lock.{pid}"
-    mine.write_text(
-        json.dumps({"who": who, "host": socket.gethostname(), "pid": pid, "since": now()}), encoding="utf-8"
-    )
+    mine.write_text(json.dumps({"who": who, "host": socket.gethostname(), "pid": pid, "since": now()}), encoding="utf-8")
     try:
         if held is None:
             _path(directory, environment).unlink(missing_ok=True)  # left behind by a process that is gone

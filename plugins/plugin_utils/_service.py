@@ -7,7 +7,7 @@ Over a connection to a managed host, or with become, the module runs there as us
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
@@ -23,21 +23,26 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
     _supports_check_mode = True
     _supports_async = False
     argument_spec: ClassVar[dict[str, Any]]
-    work: ClassVar[Callable[[Mapping[str, Any], bool], dict[str, Any]]]
+
+    @staticmethod
+    def work(_options: Mapping[str, Any], _check_mode: bool, /) -> dict[str, Any]:
+        """The module's own function."""
+        raise NotImplementedError
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the module's result, with the task's control ids added for the display of progress."""
+        """Return the module's result, with what the display of progress needs: the control ids, and whether this was a verification."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self._connection.transport == "local" and not self._play_context.become:
             result.update(self._work_here())
         else:
             result.update(self._execute_module(task_vars=task_vars))
+        result["verified"] = bool(self._task.args.get("verify")) and not result.get("failed")
         result["controls"] = [tag for tag in self._task.tags if "." in tag]
         return result
 
     def _work_here(self) -> dict[str, Any]:
         validated = ArgumentSpecValidator(self.argument_spec).validate(self._task.args)
-        secrets = validated._no_log_values  # noqa: SLF001 - the validator has no public name for them
+        secrets = validated._no_log_values  # the validator has no public name for them
         if validated.error_messages:
             raise AnsibleActionFail(remove_values("; ".join(validated.error_messages), secrets))
         try:

@@ -86,8 +86,7 @@ class Sandbox:
         if known is None:
             return {}
         return {
-            each.name: {"endpoint": each.endpoint, "ready": each.ready(), "pid": each.pid}
-            for each in self._services(known)
+            each.name: {"endpoint": each.endpoint, "ready": each.ready(), "pid": each.pid} for each in self._services(known)
         }
 
     def load(self, seconds: int) -> dict[str, dict[str, int]]:

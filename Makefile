@@ -1,0 +1,34 @@
+# Each target does its own set-up; nothing has to be run before it.
+.PHONY: setup demo test lint bench lock docs clean
+SHELL := /bin/sh
+BIN := .venv/bin
+COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
+	--python-version 3.11 --upgrade --constraint requirements/constraints.txt pyproject.toml
+
+setup:
+	@tools/setup.sh
+
+demo: setup
+	@tools/demo.sh
+
+test: setup
+	$(BIN)/python -m pytest
+
+lint: setup
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy retune plugins tools
+	$(BIN)/yamllint . && $(BIN)/ansible-lint --offline && $(BIN)/python tools/controls_table.py --check
+
+bench: setup
+	$(BIN)/python tests/bench/drift_check.py
+
+# The lock holds the hashes of every release file and no index's address, so that it serves wherever it is used.
+lock: setup
+	$(COMPILE) -o requirements/runtime.txt
+	$(COMPILE) --extra dev -o requirements/dev.txt
+
+docs: setup
+	$(BIN)/python tools/controls_table.py > docs/controls.md
+
+clean:
+	-$(BIN)/retune sandbox down
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis

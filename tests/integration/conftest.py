@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A sandbox of this test session's own, and its servers as they were before each test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+import yaml
+from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_restart
+
+from retune.sandbox import Sandbox
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Services:
+    """The session's servers: connection options as the modules take them, and where their files are."""
+
+    postgres: dict[str, Any]
+    restart_command: list[str]
+    redis: dict[str, Any]
+    directory: Path
+    inventory: Path
+
+    @property
+    def auto_conf(self) -> Path:
+        return self.directory / "postgres" / "data" / "postgresql.auto.conf"
+
+    @property
+    def postgres_log(self) -> Path:
+        return self.directory / "postgres" / "log"
+
+    @property
+    def redis_conf(self) -> Path:
+        with self.redis_client() as client:
+            return Path(client.info("server")["config_file"])
+
+    def restart_postgres(self, *parameters: str) -> None:
+        _postgres_restart.restart(
+            {"connection": self.postgres, "parameters": parameters or ["any"], "command": self.restart_command, "timeout": 60},
+            False,
+        )
+
+    def sql(self, statement: str, dbname: str = "leadgen") -> list[tuple[Any, ...]]:
+        options = {name: value for name, value in self.postgres.items() if value is not None}
+        with psycopg.connect(**{**options, "dbname": dbname}, autocommit=True) as connection:
+            cursor = connection.execute(statement)  # type: ignore[call-overload]
+            return cursor.fetchall() if cursor.description else []
+
+    def redis_client(self) -> redis.Redis:
+        return redis.Redis(host=self.redis["host"], port=self.redis["port"], decode_responses=True, socket_timeout=10)
+
+
+@pytest.fixture(scope="session")
+def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    base = tmp_path_factory.mktemp("tuning")
+    inventory = base / "inventory"
+    shutil.copytree(PROJECT / "inventories" / "sandbox" / "group_vars", inventory / "group_vars")
+    everyone = inventory / "group_vars" / "all.yml"
+    values = yaml.safe_load(everyone.read_text(encoding="utf-8"))
+    values.update(tuning_measurement_window=0.2, tuning_environment="inventory")
+    everyone.write_text(yaml.safe_dump(values), encoding="utf-8")
+    sandbox = Sandbox(base / "sandbox", inventory)
+    try:
+        sandbox.up(events=5_000, leads=500, keys=200, services=("postgres", "redis"))
+        hosts = yaml.safe_load((inventory / "hosts.yml").read_text(encoding="utf-8"))["all"]["children"]
+        postgres = hosts["postgres"]["hosts"]["sandbox-postgres"]
+        yield Services(
+            postgres={"connect_timeout": 10, **postgres["postgres_connection"]},
+            restart_command=postgres["postgres_restart_command"],
+            redis={"socket_timeout": 10.0, **hosts["redis"]["hosts"]["sandbox-redis"]["redis_connection"]},
+            directory=(base / "sandbox").resolve(),
+            inventory=inventory,
+        )
+    finally:
+        sandbox.down()
+
+
+@pytest.fixture
+def untuned(services: Services) -> Iterator[Services]:
+    """The servers with stock settings, before and after the test."""
+    redis_before = _redis_settings(services)
+    yield services
+    services.sql("drop extension if exists pg_stat_statements")
+    services.sql("alter system reset all")
+    services.sql("select pg_reload_conf()")
+    services.restart_postgres()
+    with services.redis_client() as client:
+        for name, value in redis_before.items():
+            client.config_set(name, value)
+        client.config_rewrite()
+
+
+def _redis_settings(services: Services) -> dict[str, str]:
+    names = (
+        "maxmemory",
+        "maxmemory-policy",
+        "maxmemory-samples",
+        "save",
+        "appendonly",
+        "appendfsync",
+        "notify-keyspace-events",
+        "client-output-buffer-limit",
+        "timeout",
+    )
+    with services.redis_client() as client:
+        return {name: client.config_get(name)[name] for name in names}
+
+
+Retune = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def retune(services: Services, tmp_path: Path) -> Retune:
+    """Run the command as a person would, against the session's servers, with a log of the test's own."""
+
+    def run(verb: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "retune", verb, str(services.inventory), *arguments],
+            cwd=PROJECT,
+            env={**os.environ, "RETUNE_LOG_DIRECTORY": str(tmp_path / "log"), **environ},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    return run
