@@ -17,8 +17,13 @@ _NAMES = frozenset(
     RETUNE_LOG_DIRECTORY REQUESTS_CA_BUNDLE SSL_CERT_DIR SSL_CERT_FILE HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy
     https_proxy no_proxy""".split()
 )
-_PREFIXES = ("ANSIBLE_", "LC_", "PG", "XDG_")
-_SECRET = frozenset({"PGPASSWORD"})
+_PREFIXES = ("ANSIBLE_", "LC_", "XDG_")
+# libpq's own, but for the password (PostgreSQL documentation, "Environment Variables").
+_LIBPQ = frozenset(
+    """PGAPPNAME PGCHANNELBINDING PGCONNECT_TIMEOUT PGDATABASE PGHOST PGHOSTADDR PGKRBSRVNAME PGOPTIONS PGPASSFILE PGPORT
+    PGREQUIREAUTH PGSERVICE PGSERVICEFILE PGSSLCERT PGSSLCRL PGSSLKEY PGSSLMODE PGSSLROOTCERT PGSYSCONFDIR PGTZ
+    PGUSER""".split()
+)
 KEEP = "RETUNE_KEEP_ENVIRONMENT"
 
 
@@ -28,7 +33,7 @@ def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name in kept or (name not in _SECRET and (name in _NAMES or name.startswith(_PREFIXES)))
+        if name in kept or name in _NAMES or name in _LIBPQ or name.startswith(_PREFIXES)
     }
 
 

@@ -39,9 +39,13 @@ def extra_vars_arguments(given: Sequence[str], folder: Path) -> list[str]:
 
 
 def _key_values(text: str) -> dict[str, str]:
+    from ansible.errors import AnsibleError  # noqa: PLC0415 - slow to import, and seldom needed
     from ansible.parsing.splitter import parse_kv  # noqa: PLC0415 - slow to import, and seldom needed
 
-    values: dict[str, str] = parse_kv(text)
+    try:
+        values: dict[str, str] = parse_kv(text)
+    except AnsibleError:
+        values = {}  # the error's own text quotes the value, which may be a secret
     if not values or "_raw_params" in values:
         raise RetuneError("-e takes key=value, @file, or a dictionary in YAML or JSON")
     return values
@@ -56,8 +60,8 @@ def vault_arguments(ids: Sequence[str], password_files: Sequence[str], ask: bool
     ]
     arguments: list[str] = []
     for number, text in enumerate(wanted):
-        label, _at, source = text.rpartition("@")
-        label = label or "default"
+        label, at, source = text.partition("@")
+        label, source = (label or "default", source) if at else ("default", label)
         if source == "prompt":
             password = getpass.getpass(f"Vault password ({label}): ")
             source = str(_write_private(folder / f"vault_{number}", password))

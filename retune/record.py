@@ -42,7 +42,12 @@ class Record:
             data = json.loads(text)
         except ValueError as error:
             raise RetuneError(f"{where} holds a line that is not JSON: {error}; move it away") from error
-        return cls(data)
+        if not isinstance(data, dict):
+            raise RetuneError(f"{where} holds a line that is not a record; move it away")
+        try:
+            return cls(data)
+        except RetuneError as error:
+            raise RetuneError(f"{where}: {error}") from error
 
     def rows(self) -> list[Row]:
         """What changed, or in check mode would change, a parameter a row."""
@@ -101,5 +106,5 @@ def read_log(path: Path) -> list[Record]:
     """
     if not path.is_file():
         return []
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = path.read_text(encoding="utf-8").split("\n")
     return [Record.parse(line, f"{path} line {number}") for number, line in enumerate(lines, 1) if line.strip()]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 # Flagged GUC_LIST_INPUT in guc_tables.c; pg_settings does not show the flag. The value tells whether elements are quoted
@@ -28,7 +29,9 @@ LIST_PARAMETERS = {
 PRELOAD_LIBRARIES = ("shared_preload_libraries", "session_preload_libraries", "local_preload_libraries")
 
 # Elements that name things without regard to case.
-_FOLDED = {"log_destination", "datestyle", "wal_consistency_checking", "debug_io_direct", "createrole_self_grant"}
+_CASELESS = {"log_destination", "datestyle", "wal_consistency_checking", "debug_io_direct", "createrole_self_grant"}
+_IDENTIFIERS = {"search_path", "temp_tablespaces"}
+_NEEDS_QUOTES = re.compile(r'[\s,"]')
 
 
 def is_list(name: str, version: int) -> bool:
@@ -41,32 +44,48 @@ def split_list(name: str, text: str) -> tuple[str, ...]:
 
     :raises ValueError: when a quote is left open.
     """
-    elements, current, quoted, was_quoted = [], "", False, False
+    elements = []
+    current, in_quotes, was_quoted = "", False, False
     position = 0
     while position < len(text):
         character = text[position]
-        if quoted and text[position : position + 2] == '""':
+        if in_quotes and text[position : position + 2] == '""':
             current, position = current + '"', position + 1
         elif character == '"':
-            quoted, was_quoted = not quoted, True
-        elif character == "," and not quoted:
-            elements.append(_element(name, current, was_quoted))
+            in_quotes, was_quoted = not in_quotes, True
+        elif character == "," and not in_quotes:
+            elements.append(current if was_quoted else fold(name, current.strip()))
             current, was_quoted = "", False
-        else:
+        elif in_quotes or not (character.isspace() and (was_quoted or not current)):
             current += character
         position += 1
-    if quoted:
+    if in_quotes:
         raise ValueError(f"{text!r} has an open double quote")
-    elements.append(_element(name, current, was_quoted))
+    elements.append(current if was_quoted else fold(name, current.strip()))
     return tuple(element for element in elements if element)
 
 
-def _element(name: str, text: str, was_quoted: bool) -> str:
-    if was_quoted:
-        return text.strip()
-    text = text.strip()
-    # An unquoted identifier is folded to lower case by the server; a library's path is not.
-    return text.lower() if name.lower() in _FOLDED or name.lower() in ("search_path", "temp_tablespaces") else text
+def fold(name: str, element: str) -> str:
+    """An element as the server takes it when it is not quoted: identifiers and keywords lose their case, paths do not."""
+    return element.lower() if name.lower() in _CASELESS or name.lower() in _IDENTIFIERS else element
+
+
+def given_element(name: str, element: str) -> str:
+    """An element that was given by itself, as if quoted: only where case never counts is it folded."""
+    return element.lower() if name.lower() in _CASELESS else element
+
+
+def join_list(name: str, elements: Iterable[str]) -> str:
+    """The text that split_list() reads back as ``elements``; quotes only where they are needed."""
+    return ", ".join(
+        element if element and not _NEEDS_QUOTES.search(element) and fold(name, element) == element else _quote(element)
+        for element in elements
+    )
+
+
+def _quote(element: str) -> str:
+    doubled = element.replace('"', '""')
+    return f'"{doubled}"'
 
 
 def merge(present: Iterable[str], ensure: Iterable[str], absent: Iterable[str]) -> tuple[str, ...]:

@@ -118,7 +118,10 @@ def _statement_figures(
     calls: 95% of the calls were of statements which took no longer on average.
     """
     spent: list[tuple[float, float]] = []
+    complete = len(first or {}) < _STATEMENTS  # else what is not in the first reading may merely have been cut off
     for identity, (calls, milliseconds) in (second or {}).items():
+        if identity not in (first or {}) and not complete:
+            continue
         calls_before, milliseconds_before = (first or {}).get(identity, (0.0, 0.0))
         if calls > calls_before and milliseconds >= milliseconds_before:
             grown = calls - calls_before

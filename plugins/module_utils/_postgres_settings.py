@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils import _lists as lists
@@ -40,6 +40,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
     "settings": {"type": "dict", "required": True},
     **name_arguments(),
+    "unfinished": {"type": "str", "choices": ["also", "only", "ignore"], "default": "also"},
     "verify": {"type": "str", "choices": ["configured", "running"]},
 }
 
@@ -79,7 +80,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     wanted = select(options)
     with connect(options["connection"]) as connection:
         server = _read(connection, options["connection"], list(wanted))
-        decisions = _decide(server, wanted, options["settings"])
+        decisions = [_within(options["unfinished"], d) for d in _decide(server, wanted, options["settings"])]
         if options["verify"]:
             _verify(server, decisions, options["verify"])
         _refuse_what_would_fail(connection, server, decisions)
@@ -148,7 +149,8 @@ def _broken(files: Sequence[Mapping[str, Any]]) -> list[str]:
     return [
         f"{row['sourcefile']} line {row['sourceline']}: {row['error']}"
         for row in files
-        if row["error"] and row["error"] != _NOT_APPLIED
+        # A row without a file is about a parameter that was taken out of the files and waits for a restart to go.
+        if row["error"] and row["error"] != _NOT_APPLIED and row["sourcefile"]
     ]
 
 
@@ -180,6 +182,18 @@ def _decide(server: Server, wanted: Mapping[str, Any], settings: Mapping[str, An
             )
         decisions.append(decision)
     return decisions
+
+
+def _within(unfinished: str, decision: Decision) -> Decision:
+    """The decision, or none where it is not for this call: an unfinished one has the file right and was never loaded.
+
+    A reload loads whatever the files hold. So a role loads that first, in a task of its own: otherwise whichever task
+    reloads first would carry out what the plan had listed for another.
+    """
+    is_unfinished = bool(decision.needs) and not decision.write
+    if unfinished == "also" or not decision.needs or is_unfinished == (unfinished == "only"):
+        return decision
+    return replace(decision, before=decision.after, write=False, needs="")
 
 
 def _verify(server: Server, decisions: Sequence[Decision], what: str) -> None:
@@ -305,13 +319,13 @@ def _write(connection: psycopg.Connection[Any], server: Server, decisions: Seque
 
 def _alter_system(connection: psycopg.Connection[Any], parameter: Parameter | None, name: str, value: Any) -> None:
     identifier = sql.Identifier(*name.split("."))
-    if value is None or value == ():
+    if value is None or (value == () and lists.LIST_PARAMETERS[name.lower()]):
         connection.execute(sql.SQL("alter system reset {}").format(identifier))
         return
     if parameter is not None and parameter.running is None:
         # Without this the server takes a parameter whose library is not loaded for a misspelling.
         connection.execute(sql.SQL("set {} = {}").format(identifier, sql.Literal(written(parameter, value))))
-    elements = value if isinstance(value, tuple) else (written(parameter, value),)
+    elements = (value or ("",)) if isinstance(value, tuple) else (written(parameter, value),)
     literals = sql.SQL(", ").join(map(sql.Literal, elements))
     connection.execute(sql.SQL("alter system set {} = {}").format(identifier, literals))
 
@@ -339,18 +353,13 @@ def _reload(connection: psycopg.Connection[Any]) -> None:
 
 
 def _prove(connection: psycopg.Connection[Any], server: Server, decisions: Sequence[Decision]) -> None:
-    """Read back what needed only a reload; a value that the server did not take is an error, not a success."""
-    expected = {decision.name: decision for decision in decisions if decision.needs == "reload"}
+    """Ask the server what it made of its files: what it did not take is an error, not a success."""
     rows = connection.execute(
-        "select name, vartype, unit, context, min_val, max_val, enumvals, boot_val, setting, source"
-        " from pg_settings where name = any(%s)",
-        (list(expected),),
+        "select name, error from pg_file_settings where not applied and error is not null and name = any(%s)",
+        ([decision.name for decision in decisions if decision.needs == "reload"],),
     )
-    for row in rows.fetchall():
-        decision, parameter = expected[row["name"]], make_parameter(row, server.version)
-        again = decide(parameter, Configured(written(parameter, decision.value)), decision.value)
-        if decision.value is not None and again.needs and decision.name not in SECRET_PARAMETERS:
-            raise server.error(decision.name, f"written as {decision.after}, but the server runs with {again.before}")
+    for row in rows:
+        raise server.error(row["name"], f"written, and the server did not take it: {row['error']}; see its log")
 
 
 def _result(server: Server, decisions: Sequence[Decision]) -> dict[str, Any]:

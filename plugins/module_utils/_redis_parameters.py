@@ -36,6 +36,9 @@ ENUMS: dict[str, tuple[str, ...]] = {
     "tls-auth-clients": ("no", "yes", "optional"),
 }
 
+# Spellings that CONFIG GET answers with another.
+ENUM_ALIASES: dict[str, dict[str, str]] = {"oom-score-adj": {"relative": "yes"}}
+
 # Integers with the limits that the server checks. None: no limit of its own.
 INTEGERS: dict[str, tuple[int, int | None]] = {
     "active-defrag-cycle-max": (1, 99),
@@ -47,7 +50,7 @@ INTEGERS: dict[str, tuple[int, int | None]] = {
     "busy-reply-threshold": (0, None),
     "hash-max-listpack-entries": (0, None),
     "hash-max-ziplist-entries": (0, None),
-    "hz": (0, None),
+    "hz": (1, 500),
     "latency-monitor-threshold": (0, None),
     "lfu-decay-time": (0, None),
     "lfu-log-factor": (0, None),

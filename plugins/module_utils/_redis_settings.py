@@ -28,6 +28,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "settings": {"type": "dict", "required": True},
     **name_arguments(),
     "persist": {"type": "bool", "default": True},
+    "unfinished": {"type": "str", "choices": ["also", "only", "ignore"], "default": "also"},
     "verify": {"type": "bool", "default": False},
 }
 
@@ -73,7 +74,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     with connect(options["connection"]) as client:
         server = _read(client, options["connection"], [name.lower() for name in wanted])
         decisions = [_decide(server, name, given, options["persist"]) for name, given in wanted.items()]
-        changes = [decision for decision in decisions if decision.set_it or decision.rewrite]
+        changes = [decision for decision in decisions if _is_for(options["unfinished"], decision)]
         if changes and options["verify"]:
             found = changes[0]
             raise server.error(found.name, f"verification found {found.before or 'nothing'} where {found.after} is wanted")
@@ -85,6 +86,17 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         if changes and not check_mode:
             _write(client, server, changes, options["persist"])
     return _result(server, changes)
+
+
+def _is_for(unfinished: str, decision: Decision) -> bool:
+    """Whether the decision is for this call; an unfinished one has the server right and its file not.
+
+    CONFIG REWRITE writes whatever the server has. So a role finishes that first, in a task of its own: otherwise whichever
+    task rewrites first would carry out what the plan had listed for another.
+    """
+    if decision.set_it:
+        return unfinished != "only"
+    return decision.rewrite and unfinished != "ignore"
 
 
 def _read(client: Client, where: Mapping[str, Any], names: list[str]) -> Server:
@@ -178,7 +190,7 @@ def _file_value(server: Server, name: str, present: str) -> str | None:
     if text is None:
         return None
     try:
-        return canonical(name, text, present)
+        return canonical(name, text, DEFAULTS.get(name, present))
     except ValueError:
         return text  # a wrong value: it differs from anything that is right
 

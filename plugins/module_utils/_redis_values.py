@@ -4,15 +4,16 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import (
+    ENUM_ALIASES,
     ENUMS,
     IMMUTABLE,
     INTEGERS,
     MEMORY,
+    SECRETS,
 )
 
 # memtoull() of Redis's src/util.c: the unit's case is of no account.
@@ -24,6 +25,10 @@ _BOOLEANS = {"yes": "yes", "true": "yes", "on": "yes", "no": "no", "false": "no"
 _EVENT_CLASSES = "g$lshzxetd"
 _EVENTS = "AKEg$lshzxetdmno"
 _CLIENT_CLASSES = {"normal": "normal", "slave": "replica", "replica": "replica", "pubsub": "pubsub"}
+_WORD = re.compile(
+    r"""(?<!\S)(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'|(?P<bare>[^\s"'][^\s"']*))(?!\S)"""
+)
+_ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))")
 _LISTED_SIZE = 4  # a class, hard limit, soft limit, soft seconds
 
 
@@ -53,17 +58,21 @@ def canonical(name: str, given: Any, present: str) -> str:
     """
     if name in IMMUTABLE and _plain(given) != present:
         raise ValueError("Redis cannot change it while it runs; set it in redis.conf and restart the server")
+    if name in SECRETS:
+        return _plain(given)
     if name == "save":
         return _save(given)
     if name == "client-output-buffer-limit":
         return _client_limits(given, present)
     text = _plain(given).strip()
     if name == "notify-keyspace-events":
+        if isinstance(given, bool):
+            raise ValueError("it takes letters; quote them, since YAML reads a bare no as false")
         return _events(text)
     if name in MEMORY:
         return text if name == "maxmemory-clients" and _PERCENT.fullmatch(text) else show_bytes(bytes_of(text))
     if name in ENUMS:
-        return _choice(text, ENUMS[name])
+        return ENUM_ALIASES.get(name, {}).get(text.lower()) or _choice(text, ENUMS[name])
     if name in INTEGERS:
         return _integer(text, *INTEGERS[name])
     if present in ("yes", "no"):
@@ -147,15 +156,30 @@ def parse_conf(text: str) -> list[tuple[str, list[str]]]:
     :raises ValueError: for a line whose quotes do not match, with its number.
     """
     directives = []
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
-        try:
-            words = shlex.split(line)
-        except ValueError as error:
-            raise ValueError(f"line {number}: {error}") from error
+        words = [_word(match) for match in _WORD.finditer(line)]
+        if _WORD.sub("", line).strip():
+            raise ValueError(f"line {number}: its quotes do not match")
         directives.append((words[0].lower(), words[1:]))
     return directives
+
+
+def _word(match: re.Match[str]) -> str:
+    """One word as sdssplitargs() of Redis's src/sds.c reads it: escapes count inside double quotes alone."""
+    if match["double"] is not None:
+        raw = _ESCAPE.sub(_unescape, match["double"].encode("utf-8", "surrogateescape"))
+        return raw.decode("utf-8", "surrogateescape")
+    if match["single"] is not None:
+        return match["single"].replace("\\'", "'")
+    return match["bare"]
+
+
+def _unescape(match: re.Match[bytes]) -> bytes:
+    if match[1]:
+        return bytes([int(match[1], 16)])
+    return {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"b": b"\b", b"a": b"\a"}.get(match[2], match[2])
 
 
 def file_values(directives: Iterable[tuple[str, list[str]]]) -> dict[str, str]:

@@ -7,11 +7,18 @@ or reload brings) and *running*. Comparing only two of them is how a change that
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ansible_collections.leadgen.tuning.plugins.module_utils._lists import is_list, merge, split_list
+from ansible_collections.leadgen.tuning.plugins.module_utils._lists import (
+    given_element,
+    is_list,
+    join_list,
+    merge,
+    split_list,
+)
 from ansible_collections.leadgen.tuning.plugins.module_utils._units import (
     parse_integer,
     parse_real,
@@ -29,13 +36,14 @@ SECRET_PARAMETERS = frozenset({"primary_conninfo", "ssl_passphrase_command"})
 _ENUM_ALIASES = {
     "wal_level": {"archive": "replica", "hot_standby": "replica"},
     "wal_compression": {"on": "pglz", "true": "pglz", "yes": "pglz", "1": "pglz"},
-    "client_min_messages": {"debug": "debug2"},
+    "client_min_messages": {"debug": "debug2", "info": "info"},
     "log_min_messages": {"debug": "debug2"},
     "log_min_error_statement": {"debug": "debug2"},
 }
 _ON_OFF = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}
 _CASELESS_STRINGS = frozenset({"timezone", "log_timezone", "datestyle", "default_text_search_config"})
 # Where the session's own value hides the server's.
+_PRIVATE_PREFIX = "tcp_"  # of the session's own connection; a local socket has none
 _PRIVATE_SOURCES = frozenset({"client", "database", "database user", "override", "session", "user"})
 
 
@@ -125,7 +133,8 @@ def _read_bool(text: str) -> bool:
 
 def _read_enum(parameter: Parameter, text: str) -> str:
     given = text.strip().lower()
-    given = _ENUM_ALIASES.get(parameter.name, {}).get(given, given)
+    if given in _ENUM_ALIASES.get(parameter.name, {}):
+        return _ENUM_ALIASES[parameter.name][given]
     for value in parameter.enumvals:
         if value.lower() == given:
             return value
@@ -143,7 +152,7 @@ def show(parameter: Parameter, value: Value) -> str:
     if isinstance(value, float):
         return show_real(value, parameter.unit)
     if isinstance(value, tuple):
-        return ", ".join(value)
+        return join_list(parameter.name, value)
     return value or ""
 
 
@@ -190,12 +199,15 @@ def _wanted_list(
     if not parameter.is_list:
         raise ValueError("it takes a single value, and a list or dictionary was given")
     if not isinstance(given, Mapping):
-        return tuple(str(element) for element in given)
+        return tuple(given_element(parameter.name, str(element)) for element in given)
     unknown = set(given) - {"ensure", "absent"}
     if unknown or not all(isinstance(elements, (list, tuple)) for elements in given.values()):
         raise ValueError("a dictionary may hold only the lists 'ensure' and 'absent'")
     present = split_list(parameter.name, _effective_text(parameter, configured))
-    return merge(present, map(str, given.get("ensure", ())), map(str, given.get("absent", ())))
+    ensure, absent = (
+        [given_element(parameter.name, str(element)) for element in given.get(key, ())] for key in ("ensure", "absent")
+    )
+    return merge(present, ensure, absent)
 
 
 def _check_range(parameter: Parameter, value: Value) -> None:
@@ -226,7 +238,7 @@ def decide(parameter: Parameter, configured: Configured, given: Any) -> Decision
         write = configured.automatic is not None
     running = _running(parameter, in_file)
     # Whether the running server would have to change. A library that is not loaded takes a restart to be.
-    stale = parameter.running is None or _differs(parameter, wanted, running)
+    stale = parameter.running is None or _differs_from_running(parameter, wanted, running)
     restart = stale and (parameter.context == "postmaster" or parameter.running is None)
     before = in_file
     if not write and stale and not restart:
@@ -256,18 +268,26 @@ def _read_or_text(parameter: Parameter, text: str) -> Value:
 
 
 def _running(parameter: Parameter, in_file: Value) -> Value:
-    if parameter.running is None or parameter.source in _PRIVATE_SOURCES:
+    hidden = parameter.source in _PRIVATE_SOURCES or parameter.name.startswith(_PRIVATE_PREFIX)
+    if parameter.running is None or hidden:
         return in_file
     return _read_or_text(parameter, parameter.running)
 
 
 def _differs(parameter: Parameter, one: Value, other: Value) -> bool:
     if isinstance(one, float) and isinstance(other, float):
-        # pg_settings prints six digits of a real.
-        return one != other and f"{one:g}" != f"{other:g}"
+        return not math.isclose(one, other, rel_tol=1e-12)  # units are scaled by floating point
     if isinstance(one, str) and isinstance(other, str) and parameter.name.lower() in _CASELESS_STRINGS:
         return one.lower() != other.lower()
+    if parameter.name.lower() == "datestyle" and isinstance(one, tuple) and isinstance(other, tuple):
+        return set(one) != set(other)  # the server puts them into an order of its own
     return one != other
+
+
+def _differs_from_running(parameter: Parameter, wanted: Value, running: Value) -> bool:
+    if isinstance(wanted, float) and isinstance(running, float) and f"{wanted:g}" == f"{running:g}":
+        return False  # pg_settings prints six digits of a real
+    return _differs(parameter, wanted, running)
 
 
 def make_parameter(row: Mapping[str, Any], version: int) -> Parameter:

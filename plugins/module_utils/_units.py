@@ -18,6 +18,8 @@ _TIME = {"d": 86_400_000_000, "h": 3_600_000_000, "min": 60_000_000, "s": 1_000_
 
 _BASE_UNIT = re.compile(r"(\d*)([A-Za-z]+)")
 _INTEGER = re.compile(r"([+-]?)(0[xX][0-9a-fA-F]+|0[0-7]*|[1-9]\d*)(?![\d.eE])")
+_NOT_OCTAL = re.compile(r"[+-]?0[0-7]*[89]")
+_HEXADECIMAL = re.compile(r"[+-]?0[xX][0-9a-fA-F]+")
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?")
 _NEARLY_WHOLE = 1e-8
 
@@ -47,14 +49,16 @@ def parse_integer(text: str, unit: str | None) -> int:
     :raises ValueError: with a reason fit for a person.
     """
     text = text.strip()
+    if _NOT_OCTAL.match(text):
+        raise ValueError(f"{text!r} is not an integer (a leading 0 means octal)")
     whole = _INTEGER.match(text)
     if whole:
         digits = whole[2].lower()
         base = 16 if digits.startswith("0x") else 8 if digits.startswith("0") else 10
-        number, rest = float(int(whole[1] + digits, base)), text[whole.end() :]
+        number, rest = _finite(int(whole[1] + digits, base)), text[whole.end() :]
     else:
         number, rest = _leading_decimal(text, "an integer")
-    return round(_scale(number, rest.strip(), unit))
+    return _rounded(_scale(number, rest.strip(), unit))
 
 
 def parse_real(text: str, unit: str | None) -> float:
@@ -62,7 +66,11 @@ def parse_real(text: str, unit: str | None) -> float:
 
     :raises ValueError: with a reason fit for a person.
     """
-    number, rest = _leading_decimal(text.strip(), "a number")
+    text = text.strip()
+    hexadecimal = _HEXADECIMAL.match(text)
+    if hexadecimal:
+        return _scale(float(int(hexadecimal[0], 16)), text[hexadecimal.end() :].strip(), unit)
+    number, rest = _leading_decimal(text, "a number")
     return _scale(number, rest.strip(), unit)
 
 
@@ -86,7 +94,20 @@ def _scale(number: float, given: str, unit: str | None) -> float:
     if smaller is None:
         return scaled
     step = smaller / base.size
-    return round(scaled / step) * step
+    return _rounded(scaled / step) * step
+
+
+def _finite(number: int) -> float:
+    try:
+        return float(number)
+    except OverflowError as error:
+        raise ValueError("it is out of any range") from error
+
+
+def _rounded(number: float) -> int:
+    if math.isinf(number):
+        raise ValueError("it is out of any range")
+    return round(number)  # half to even, as rint() does
 
 
 def show_integer(value: int, unit: str | None) -> str:

@@ -37,6 +37,15 @@ options:
     type: list
     elements: str
     default: []
+  unfinished:
+    description:
+      - Whether this call is for what an earlier change left unfinished, where the files have it and the server has not
+        loaded it.
+      - Finishing it is not bound to one parameter, so a play that sets parameters in several tasks begins with one that is
+        for V(only) that, and has the others V(ignore) it; its plan then lists exactly what each will change.
+    type: str
+    choices: [also, only, ignore]
+    default: also
   verify:
     description:
       - Fail when something differs, and change nothing. With V(configured) what waits for a restart is in order; with

@@ -39,6 +39,14 @@ options:
     description: Whether the values are to outlive a restart of the server.
     type: bool
     default: true
+  unfinished:
+    description:
+      - Whether this call is for what an earlier change left unfinished, where the server has it and its file has not.
+      - Finishing it is not bound to one parameter, so a play that sets parameters in several tasks begins with one that is
+        for V(only) that, and has the others V(ignore) it; its plan then lists exactly what each will change.
+    type: str
+    choices: [also, only, ignore]
+    default: also
   verify:
     description: Fail when something differs, and change nothing.
     type: bool

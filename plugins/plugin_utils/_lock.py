@@ -7,9 +7,12 @@ playbook process, which lives as long as the run.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,29 +40,38 @@ def take(directory: Path, environment: str, who: str, pid: int) -> None:
 
     :raises TuningError: when another run holds it.
     """
-    held = holder(directory, environment)
-    if held and held["pid"] != pid:
-        raise TuningError(
-            f"another apply of {environment} is running: {held['who']} on {held['host']}, process {held['pid']}, since "
-            f"{held['since']}; wait for it, or remove {_path(directory, environment)} if that machine is gone"
-        )
     directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-    mine = directory / f"{environment}.lock.{pid}"
-    mine.write_text(json.dumps({"who": who, "host": socket.gethostname(), "pid": pid, "since": now()}), encoding="utf-8")
-    try:
-        if held is None:
-            _path(directory, environment).unlink(missing_ok=True)  # left behind by a process that is gone
-        os.link(mine, _path(directory, environment))
-    except FileExistsError:
-        now_held = holder(directory, environment)
-        if now_held is None or now_held["pid"] != pid:
-            raise TuningError(f"another apply of {environment} started at the same time; run again") from None
-    finally:
-        mine.unlink(missing_ok=True)
+    mine = {"who": who, "host": socket.gethostname(), "pid": pid, "since": now()}
+    with _alone(directory):
+        held = holder(directory, environment)
+        if held and not _is_same(held, mine):
+            raise TuningError(
+                f"another apply of {environment} is running: {held['who']} on {held['host']}, process {held['pid']}, since "
+                f"{held['since']}; wait for it, or remove {_path(directory, environment)} if that machine is gone"
+            )
+        _path(directory, environment).write_text(json.dumps(mine), encoding="utf-8")
 
 
 def release(directory: Path, environment: str, pid: int) -> None:
-    """Give the lock back when the process ``pid`` holds it."""
-    held = holder(directory, environment)
-    if held and held["pid"] == pid:
-        _path(directory, environment).unlink(missing_ok=True)
+    """Give the lock back when the process ``pid`` of this machine holds it."""
+    if not _path(directory, environment).exists():
+        return
+    with _alone(directory):
+        held = holder(directory, environment)
+        if held and _is_same(held, {"host": socket.gethostname(), "pid": pid}):
+            _path(directory, environment).unlink(missing_ok=True)
+
+
+def _is_same(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    return (one["host"], one["pid"]) == (other["host"], other["pid"])
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    """Keep two processes from looking and taking at the same time."""
+    folder = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)

@@ -125,7 +125,7 @@ class Record:
 
     def to_json(self) -> str:
         """One line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        return json.dumps(asdict(self), separators=(",", ":"))
 
 
 class PerformanceLog:
@@ -169,6 +169,8 @@ class PerformanceLog:
     def adopt_interrupted(self) -> None:
         """Append what runs that died had done; those still going on are left alone."""
         for path in sorted(self.path.parent.glob(f"{self.path.stem}.*.partial")):
+            if "." in path.name.removeprefix(f"{self.path.stem}.").removesuffix(".partial"):
+                continue  # of an environment whose name begins with this one's and a dot
             try:
                 left = json.loads(path.read_text(encoding="utf-8"))
                 if is_alive(left["pid"]):
@@ -176,7 +178,7 @@ class PerformanceLog:
                 record = {**left["record"], "outcome": "interrupted"}
             except (OSError, ValueError, KeyError):
                 continue
-            self.append(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+            self.append(json.dumps(record, separators=(",", ":")))
             path.unlink(missing_ok=True)
 
 

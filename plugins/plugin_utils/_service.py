@@ -30,7 +30,7 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
         raise NotImplementedError
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the module's result, with what the display of progress needs: the control ids, and whether this was a verification."""
+        """Return the module's result, with the control ids and whether this was a verification, for the display."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         if self._connection.transport == "local" and not self._play_context.become:
             result.update(self._work_here())

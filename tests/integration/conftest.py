@@ -48,7 +48,12 @@ class Services:
 
     def restart_postgres(self, *parameters: str) -> None:
         _postgres_restart.restart(
-            {"connection": self.postgres, "parameters": parameters or ["any"], "command": self.restart_command, "timeout": 60},
+            {
+                "connection": self.postgres,
+                "parameters": parameters or ["any"],
+                "command": self.restart_command,
+                "timeout": 60,
+            },
             False,
         )
 

@@ -16,7 +16,14 @@ from tests.integration.conftest import Services
 
 
 def run(services: Services, settings: dict[str, Any], check: bool = False, **options: Any) -> dict[str, Any]:
-    given = {"connection": services.postgres, "settings": settings, "names": ["*"], "except_names": [], "verify": None}
+    given = {
+        "connection": services.postgres,
+        "settings": settings,
+        "names": ["*"],
+        "except_names": [],
+        "unfinished": "also",
+        "verify": None,
+    }
     return reconcile({**given, **options}, check)
 
 
@@ -154,7 +161,12 @@ def test_one_run_reloads_once(untuned: Services) -> None:
 
 
 def test_a_plan_does_not_wait_behind_a_lock(untuned: Services) -> None:
-    options = {"connection": untuned.postgres, "databases": ["leadgen"], "extensions": ["pg_stat_statements"], "verify": False}
+    options = {
+        "connection": untuned.postgres,
+        "databases": ["leadgen"],
+        "extensions": ["pg_stat_statements"],
+        "verify": False,
+    }
     connection = {name: value for name, value in untuned.postgres.items() if value is not None}
     with psycopg.connect(**connection) as holder:
         holder.execute("lock table pg_catalog.pg_extension in share row exclusive mode")

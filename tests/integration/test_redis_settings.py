@@ -19,6 +19,7 @@ def run(services: Services, settings: dict[str, Any], check: bool = False, **opt
         "names": ["*"],
         "except_names": [],
         "persist": True,
+        "unfinished": "also",
         "verify": False,
     }
     return reconcile({**given, **options}, check)
@@ -162,7 +163,7 @@ def test_a_user_without_the_privilege_is_told_so(untuned: Services) -> None:
         client.execute_command("ACL", "SETUSER", "onlooker", "on", ">onlooker", "~*", "+info", "+config|get")
         try:
             mine = {**untuned.redis, "username": "onlooker", "password": "onlooker"}
-            with pytest.raises(TuningError, match="Redis refused the user onlooker: .*config.set.*ACL"):
+            with pytest.raises(TuningError, match=r"Redis refused the user onlooker: .*config.set.*ACL"):
                 run(untuned, {"maxmemory": "64mb"}, connection=mine)
             assert client.config_get("maxmemory") == {"maxmemory": "0"}
         finally:
@@ -174,7 +175,9 @@ def test_a_file_that_cannot_be_written_is_not_reported_as_success(untuned: Servi
     mode = folder.stat().st_mode
     try:
         folder.chmod(0o555)
-        with pytest.raises(TuningError, match=r"could not write .*redis\.conf.*maxmemory now in force until the next restart"):
+        with pytest.raises(
+            TuningError, match=r"could not write .*redis\.conf.*maxmemory now in force until the next restart"
+        ):
             run(untuned, {"maxmemory": "64mb"})
         with untuned.redis_client() as client:
             assert client.config_get("maxmemory") == {"maxmemory": "67108864"}

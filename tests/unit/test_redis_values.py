@@ -188,7 +188,7 @@ def test_a_password_is_kept_as_it_is(given: str) -> None:
         ("maxclients", 1.5, "10000", "not an integer"),
         ("maxclients", True, "10000", "not an integer"),
         ("maxclients", "", "10000", "not an integer"),
-        ("maxclients", 0, "10000", "outside its range, 1 to any"),
+        ("maxclients", 0, "10000", "outside its range, 1 to 1000000"),
         ("active-expire-effort", 11, "1", "outside its range, 1 to 10"),
         ("active-expire-effort", 0, "1", "outside its range"),
         ("slowlog-log-slower-than", -2, "10000", "outside its range, -1 to any"),
