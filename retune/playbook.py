@@ -91,7 +91,7 @@ def _run(project: Path, request: Request, private: Path, record_file: Path, on_e
         def cancel() -> bool:
             if not why_stop():
                 return False
-            end_descendants()
+            end_workers()
             return True
 
         runner = init_runner(
@@ -148,22 +148,26 @@ def _stop_requested(timeout: float | None) -> Iterator[Callable[[], str]]:
             signal.signal(number, handler)
 
 
-def end_descendants() -> None:
-    """End ansible-playbook and its workers, and no deeper: what a worker started in a session of its own, such as the
-    restart of a service, is let finish, since half of a restart is a service that is down.
+def end_workers() -> None:
+    """End ansible-playbook's workers, and no deeper: what a worker started in a session of its own, such as the restart of
+    a service, is let finish, since half of a restart is a service that is down.
+
+    ansible-playbook itself is held still meanwhile, so that it starts no other; ansible-runner then ends it.
     """
     import psutil  # noqa: PLC0415 - needed for this alone
 
-    found = []
-    for child in psutil.Process().children():
-        found += [child, *child.children()]
-    for process in found:
+    workers = []
+    for playbook in psutil.Process().children():
         with suppress(psutil.NoSuchProcess):
-            process.terminate()
-    _gone, alive = psutil.wait_procs(found, timeout=3)
-    for process in alive:
+            playbook.suspend()
+            workers += playbook.children()
+    for worker in workers:
         with suppress(psutil.NoSuchProcess):
-            process.kill()
+            worker.terminate()
+    _gone, alive = psutil.wait_procs(workers, timeout=3)
+    for worker in alive:
+        with suppress(psutil.NoSuchProcess):
+            worker.kill()
 
 
 def explain(outcome: Outcome) -> RetuneError:

@@ -52,9 +52,17 @@ def _started(where: Mapping[str, Any]) -> str:
 
 
 def _run(command: list[str], where: Mapping[str, Any], timeout: int) -> None:
-    # To a file, not a pipe: a server started by the command would inherit the pipe and hold it open.
+    # No pipe: a server started by the command would inherit it and hold it open. A session of its own: a run that is ended
+    # in the middle ends its workers' sessions, and must not leave the service between its stop and its start.
     try:
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=timeout, check=False)
+        done = subprocess.run(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=timeout,
+            check=False,
+            start_new_session=True,
+        )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise TuningError(f"postgres_restart_command on {endpoint(where)}: {error}; see that it runs by hand") from error
     if done.returncode:

@@ -19,7 +19,6 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     one_row,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import (
-    HIDDEN,
     SECRET_PARAMETERS,
     Configured,
     Decision,
@@ -374,9 +373,9 @@ def _result(server: Server, decisions: Sequence[Decision]) -> dict[str, Any]:
         "restart_required": any(decision.needs == "restart" for decision in changes),
         "pending_restart": sorted(decision.name for decision in decisions if decision.pending),
         "previous": {
-            decision.name: HIDDEN if decision.name in SECRET_PARAMETERS else _automatic(server, decision.name)
+            decision.name: _automatic(server, decision.name)
             for decision in changes
-            if decision.write
+            if decision.write and decision.name not in SECRET_PARAMETERS
         },
         "server_version": server.version,
     }

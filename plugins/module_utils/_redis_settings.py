@@ -254,9 +254,9 @@ def _result(server: Server, changes: list[Decision]) -> dict[str, Any]:
         "restart_required": False,
         "pending_restart": [],
         "previous": {
-            decision.name: HIDDEN if decision.name in SECRETS else server.running[decision.name]
+            decision.name: server.running[decision.name]
             for decision in changes
-            if decision.set_it
+            if decision.set_it and decision.name not in SECRETS
         },
         "server_version": ".".join(map(str, server.version)),
     }

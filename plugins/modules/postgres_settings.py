@@ -93,7 +93,9 @@ pending_restart:
   type: list
   elements: str
 previous:
-  description: For each parameter written its former entry in C(postgresql.auto.conf), V(null) where there was none.
+  description:
+    - For each parameter written its former entry in C(postgresql.auto.conf), V(null) where there was none.
+    - A secret has none, since results are shown; it is the one thing that a failed run does not put back.
   returned: success
   type: dict
 server_version:

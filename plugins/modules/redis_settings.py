@@ -93,7 +93,9 @@ pending_restart:
   type: list
   elements: str
 previous:
-  description: For each parameter set its former value.
+  description:
+    - For each parameter set its former value.
+    - A secret has none, since results are shown; it is the one thing that a failed run does not put back.
   returned: success
   type: dict
 server_version:

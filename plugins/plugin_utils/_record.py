@@ -106,7 +106,11 @@ class Record:
         return changed
 
     def add_failure(self, controls: Iterable[str], host: str, task: str, message: str) -> None:
-        """Take in a failed task."""
+        """Take in a failed task. One that ends a rescue repeats the first error and adds what became of it: that is one."""
+        for failure in self.failures:
+            if failure.host == host and failure.message in message:
+                failure.message = message
+                return
         self.failures.append(Failure(sorted(controls), host, task, message))
 
     def finish(self) -> None:

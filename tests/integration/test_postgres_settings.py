@@ -269,3 +269,12 @@ def test_a_broken_configuration_file_is_named_before_anything_is_written(untuned
         assert untuned.auto_conf.read_bytes() == entries
     finally:
         main.write_bytes(whole)
+
+
+def test_a_parameter_taken_out_of_the_files_that_waits_for_a_restart_stops_nobody(untuned: Services) -> None:
+    run(untuned, {"max_connections": 120})
+    untuned.restart_postgres()
+    untuned.sql("alter system reset max_connections")
+    untuned.sql("select pg_reload_conf()")
+    assert run(untuned, {"work_mem": "8MB"})["changed"]
+    assert plan(untuned, {"max_connections": 100})["pending_restart"] == ["max_connections"]

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command and its playbooks, run as a person or a schedule runs them, against real servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import psutil
+import pytest
+
+from tests.integration.conftest import PROJECT, Retune, Services
+
+ANSIBLE_PLAYBOOK = str(Path(sys.executable).with_name("ansible-playbook"))
+
+
+def traces(services: Services) -> tuple[Any, ...]:
+    with services.redis_client() as client:
+        calls = client.info("commandstats")
+    counted = [calls.get(f"cmdstat_config|{name}", {}).get("calls", 0) for name in ("set", "rewrite")]
+    signals = services.postgres_log.read_text(encoding="utf-8").count("received SIGHUP")
+    started = services.sql("select pg_postmaster_start_time(), pg_conf_load_time()")
+    files = [(path.stat().st_mtime_ns, path.stat().st_ino) for path in (services.auto_conf, services.redis_conf)]
+    return counted, signals, started, files
+
+
+def test_plan_apply_plan_drift_and_the_log(untuned: Services, retune: Retune, tmp_path: Path) -> None:
+    planned = retune("plan", "--json", "--allow-restart")
+    assert planned.returncode == 2, planned.stderr
+    assert not (tmp_path / "log").exists()
+
+    applied = retune("apply", "--yes", "--json", "--allow-restart")
+    assert applied.returncode == 0, applied.stderr
+    record = json.loads(applied.stdout)
+    schema = json.loads((PROJECT / "docs" / "run-record.schema.json").read_text(encoding="utf-8"))
+    jsonschema.validate(record, schema)
+    assert record["outcome"] == "changed"
+    for host in ("sandbox-postgres", "sandbox-redis"):
+        assert set(record["measurements"][host]) == {"before", "after"}
+    lines = (tmp_path / "log" / "inventory.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [json.loads(line) for line in lines] == [record]
+    assert list((tmp_path / "log").glob("*.partial")) == []
+    assert list((tmp_path / "log").glob("*.lock")) == []
+
+    in_sync = traces(untuned)
+    for verb in ("plan", "drift"):
+        again = retune(verb, "--allow-restart") if verb == "plan" else retune(verb)
+        assert (again.returncode, "in sync" in again.stdout) == (0, True), again.stderr
+    repeated = retune("apply", "--yes", "--allow-restart")
+    assert (repeated.returncode, "nothing was changed" in repeated.stdout) == (0, True), repeated.stderr
+    assert traces(untuned) == in_sync
+    assert len((tmp_path / "log" / "inventory.jsonl").read_text(encoding="utf-8").splitlines()) == 1
+
+    shown = retune("log")
+    assert "autovacuum_naptime" in shown.stdout
+    assert "Measured effect" in shown.stdout
+    assert untuned.sql("select count(*) > 0 from pg_stat_statements") == [(True,)]
+
+
+def test_without_permission_nothing_is_restarted_and_what_waits_is_listed(untuned: Services, retune: Retune) -> None:
+    started = untuned.sql("select pg_postmaster_start_time()")
+    applied = retune("apply", "--yes")
+    assert applied.returncode == 0, applied.stderr
+    assert untuned.sql("select pg_postmaster_start_time()") == started
+    assert "awaits a restart: autovacuum_max_workers, pg_stat_statements.max" in applied.stdout
+    again = retune("plan")
+    assert (again.returncode, "awaits a restart" in again.stdout) == (0, True)
+    permitted = retune("plan", "--allow-restart", "--json")
+    changed = [decision for decision in json.loads(permitted.stdout)["decisions"] if decision["changed"]]
+    assert [decision["after"] for decision in changed] == [{"restart": "done"}]
+
+
+def test_drift_is_found_named_and_mended(untuned: Services, retune: Retune) -> None:
+    assert retune("apply", "--yes", "--allow-restart").returncode == 0
+    with untuned.redis_client() as client:
+        client.config_set("maxmemory-policy", "noeviction")
+    found = retune("drift", "--json")
+    assert found.returncode == 2
+    changed = [decision for decision in json.loads(found.stdout)["decisions"] if decision["changed"]]
+    assert [(d["controls"], d["before"], d["after"]) for d in changed] == [
+        (["redis.eviction"], {"maxmemory-policy": "noeviction"}, {"maxmemory-policy": "allkeys-lru"})
+    ]
+    assert retune("apply", "--yes").returncode == 0
+    assert retune("drift").returncode == 0
+
+
+def test_drift_by_ansible_playbook_alone_fails_with_a_message_of_its_own(untuned: Services, tmp_path: Path) -> None:
+    before = traces(untuned)
+    done = subprocess.run(
+        [ANSIBLE_PLAYBOOK, "-i", str(untuned.inventory), "playbooks/drift.yml"],
+        cwd=PROJECT,
+        env={**os.environ, "RETUNE_LOG_DIRECTORY": str(tmp_path), "ANSIBLE_SHOW_CUSTOM_STATS": "true"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Drift found: sandbox-postgres postgres.pg_stat_statements" in done.stdout
+    assert "CUSTOM STATS" in done.stdout
+    assert traces(untuned) == before
+
+
+def test_tags_and_limit_have_their_usual_meaning(untuned: Services, retune: Retune) -> None:
+    record = json.loads(retune("plan", "--json", "--tags", "redis.eviction").stdout)
+    assert {name for decision in record["decisions"] for name in decision["controls"]} == {"redis.eviction"}
+    record = json.loads(retune("plan", "--json", "--limit", "sandbox-redis").stdout)
+    assert {decision["host"] for decision in record["decisions"]} == {"sandbox-redis"}
+
+
+ERRORS = [
+    ('{"postgres_settings": {"autovacuum_nap": "30s"}}', "sandbox-postgres", "postgres_settings.autovacuum_nap on"),
+    ('{"postgres_settings": {"autovacuum_naptime": "0s"}}', "sandbox-postgres", "outside its range"),
+    ('{"redis_settings": {"maxmemory": "lots"}}', "sandbox-redis", "redis_settings.maxmemory on"),
+    ('{"redis_connection": {"port": 1}}', "sandbox-redis", "redis_connection: cannot talk to Redis at 127.0.0.1:1"),
+    ('{"postgres_connection": {"host": "127.0.0.1", "port": 1}}', "sandbox-postgres", "postgres_connection: cannot connect"),
+]
+
+
+@pytest.mark.parametrize("verb", ["plan", "apply"])
+@pytest.mark.parametrize(("values", "host", "message"), ERRORS)
+def test_an_error_is_one_sentence_and_exit_1(
+    untuned: Services, retune: Retune, verb: str, values: str, host: str, message: str
+) -> None:
+    before = untuned.auto_conf.read_bytes()
+    done = retune(verb, *(["--yes"] if verb == "apply" else []), "--limit", host, "-e", values)
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert done.returncode == 1
+    assert len(errors) == 1, done.stderr
+    assert message in errors[0]
+    assert host in errors[0]
+    assert "Traceback" not in done.stdout + done.stderr
+    assert untuned.auto_conf.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-e", "@/nowhere.yml"), "there is no such file"),
+        (("-e", "nonsense"), "-e takes key=value"),
+        (("-e", '{"postgres_settings": 5}'), "postgres_settings"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence(
+    services: Services, retune: Retune, arguments: tuple[str, ...], message: str
+) -> None:
+    done = retune("plan", *arguments)
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_an_environment_that_is_not_there_is_one_sentence_that_names_those_that_are() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "retune", "plan", "prod"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "there is no inventory for 'prod'; there is: development, production, sandbox, staging" in done.stderr
+
+
+def test_apply_asks_and_says_how_to_go_without(untuned: Services, retune: Retune) -> None:
+    before = traces(untuned)
+    done = retune("apply")
+    assert done.returncode == 1
+    assert "add --yes" in done.stderr
+    assert traces(untuned) == before
+
+
+def test_secrets_reach_neither_arguments_nor_output(untuned: Services, retune: Retune) -> None:
+    secret = "s3cret-of-the-test"
+    done = retune(
+        "apply",
+        "--yes",
+        "--json",
+        "--limit",
+        "sandbox-redis",
+        "-e",
+        json.dumps({"redis_settings": {"masterauth": secret, "maxmemory": "64mb"}}),
+    )
+    with untuned.redis_client() as client:
+        assert client.config_get("masterauth") == {"masterauth": secret}
+        client.config_set("masterauth", "")
+        client.config_rewrite()
+    assert done.returncode == 0, done.stderr
+    assert secret not in done.stdout + done.stderr
+
+
+def _start(services: Services, log: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "retune", "apply", str(services.inventory), "--yes", *arguments],
+        cwd=PROJECT,
+        env={**os.environ, "RETUNE_LOG_DIRECTORY": str(log)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def _wait_for(condition: Any, seconds: float = 30.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.05)
+    return found
+
+
+def _locked(log: Path) -> bool:
+    return (log / "inventory.lock").is_file()
+
+
+def test_a_cancel_ends_the_workers_too_and_gives_the_lock_back(untuned: Services, tmp_path: Path) -> None:
+    process = _start(untuned, tmp_path, "-e", '{"tuning_measurement_window": 60}')
+    _wait_for(lambda: _locked(tmp_path))
+    root = psutil.Process(process.pid)
+    descendants = _wait_for(lambda: [p for p in root.children(recursive=True) if p.ppid() != process.pid])
+    descendants += root.children()
+    process.send_signal(signal.SIGINT)
+    _stdout, stderr = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "stopped by SIGINT" in stderr
+    assert "Traceback" not in stderr
+    _gone, alive = psutil.wait_procs(descendants, timeout=10)
+    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+    follower = _start(untuned, tmp_path, "-e", '{"tuning_measurement_window": 0.2}', "--limit", "sandbox-redis")
+    follower.communicate(timeout=60)
+    assert follower.returncode == 0
+
+
+def test_a_timeout_ends_the_run(untuned: Services, tmp_path: Path) -> None:
+    process = _start(untuned, tmp_path, "-e", '{"tuning_measurement_window": 60}', "--timeout", "3")
+    _stdout, stderr = process.communicate(timeout=40)
+    assert process.returncode == 1
+    assert "stopped after 3 s" in stderr
+
+
+def test_two_applies_of_one_environment_exclude_each_other(untuned: Services, tmp_path: Path) -> None:
+    first = _start(untuned, tmp_path, "-e", '{"tuning_measurement_window": 60}')
+    try:
+        _wait_for(lambda: _locked(tmp_path))
+        second = _start(untuned, tmp_path)
+        _stdout, stderr = second.communicate(timeout=60)
+        assert second.returncode == 1
+        assert "another apply of inventory is running:" in stderr
+        assert socket.gethostname() in stderr
+    finally:
+        first.send_signal(signal.SIGTERM)
+        first.communicate(timeout=30)
+
+
+def test_a_run_that_is_killed_leaves_its_decisions_to_the_next(untuned: Services, tmp_path: Path) -> None:
+    # Redis comes after PostgreSQL, and is made to keep the run waiting where PostgreSQL has been changed.
+    with untuned.redis_client() as client:
+        process = _start(untuned, tmp_path)
+        _wait_for(_locked_and_measured(tmp_path, untuned))
+        client.execute_command("CLIENT", "PAUSE", 8000, "ALL")
+        partial = _wait_for(lambda: list(tmp_path.glob("*.partial")))
+        root = psutil.Process(process.pid)
+        for found in [*root.children(recursive=True), root]:
+            found.kill()
+        process.communicate(timeout=30)
+        assert partial
+        client.execute_command("PING")
+    finished = _start(untuned, tmp_path)
+    _stdout, stderr = finished.communicate(timeout=90)
+    assert finished.returncode == 0, stderr
+    lines = [json.loads(line) for line in (tmp_path / "inventory.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["outcome"] for line in lines] == ["interrupted", "changed"]
+    assert lines[0]["decisions"][0]["host"] == "sandbox-postgres"
+    assert list(tmp_path.glob("*.partial")) == []
+
+
+def _locked_and_measured(log: Path, services: Services) -> Any:
+    """True once the first value has been written: what comes before it needs Redis, what comes after does not."""
+    before = services.auto_conf.stat().st_mtime_ns
+    return lambda: _locked(log) and services.auto_conf.stat().st_mtime_ns != before
+
+
+def test_a_failed_restart_puts_back_what_the_run_changed(untuned: Services, retune: Retune) -> None:
+    done = _apply_with_restart(retune, ["false"])
+    assert done.returncode == 1
+    assert "postgres_restart_command on" in done.stderr
+    _assert_put_back(untuned, done)
+
+
+def test_a_failed_verification_puts_back_what_the_run_changed(untuned: Services, retune: Retune) -> None:
+    # Another hand changes a value in the middle of the run, along with the restart.
+    options = {name: value for name, value in untuned.postgres.items() if value is not None}
+    program = f"""
+import subprocess, psycopg
+with psycopg.connect(**{options!r}, autocommit=True) as connection:
+    connection.execute("alter system set autovacuum_naptime = '45s'")
+subprocess.run({untuned.restart_command!r}, check=True, stdout=subprocess.DEVNULL)
+"""
+    done = _apply_with_restart(retune, [sys.executable, "-c", program])
+    assert done.returncode == 1
+    assert "verification found 45s where 30s is wanted" in done.stderr
+    _assert_put_back(untuned, done)
+
+
+def _apply_with_restart(retune: Retune, command: list[str]) -> subprocess.CompletedProcess[str]:
+    values = json.dumps({"postgres_restart_command": command})
+    return retune("apply", "--yes", "--json", "--allow-restart", "--limit", "sandbox-postgres", "-e", values)
+
+
+def _assert_put_back(services: Services, done: subprocess.CompletedProcess[str]) -> None:
+    assert "the parameters of this run were put back" in done.stderr
+    assert services.auto_conf.read_text(encoding="utf-8").splitlines()[2:] == []
+    assert services.sql("show autovacuum_naptime") == [("1min",)]
+    assert json.loads(done.stdout)["outcome"] == "failed"
+
+
+def test_doctor_names_what_is_wrong(services: Services, retune: Retune) -> None:
+    assert retune("doctor").returncode == 0
+    sick = retune("doctor", "-e", '{"redis_connection": {"port": 1}}')
+    assert sick.returncode == 1
+    assert "cannot talk to Redis at 127.0.0.1:1" in sick.stderr
+
+
+def test_sandbox_status_as_json(services: Services) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "retune", "sandbox", "status", "--json", "--directory", str(services.directory),
+         "--inventory", str(services.inventory)],
+        cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    status = json.loads(done.stdout)
+    assert {name: service["ready"] for name, service in status.items()} == {"postgres": True, "redis": True}
