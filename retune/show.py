@@ -83,19 +83,26 @@ def failures(record: Record) -> None:
 
 def progress(event: dict[str, Any]) -> None:
     """Print host, control and what came of it, as each task ends."""
-    words = {"runner_on_ok": "in sync", "runner_on_failed": "failed", "runner_on_unreachable": "unreachable"}
-    kind = event.get("event", "")
     data = event.get("event_data") or {}
     result = data.get("res") or {}
-    if kind not in words or not isinstance(result, dict):
+    if not isinstance(result, dict):
         return
-    controls = " ".join(sorted(result.get("controls") or ()))
+    for control, word in _words(event.get("event", ""), result):
+        print(f"  {data.get('host', ''):24} {word:16} {control}", file=sys.stderr, flush=True)
+
+
+def _words(kind: str, result: dict[str, Any]) -> list[tuple[str, str]]:
+    """A control and what came of it, for each control that the task was for."""
+    if kind in ("runner_on_failed", "runner_on_unreachable"):
+        return [(control, kind.removeprefix("runner_on_")) for control in result.get("controls") or ()]
+    if kind != "runner_on_ok":
+        return []
     if "measurements" in result:
-        word, controls = f"measured {result['phase']}", ""
-    elif not controls or (" " in controls and not result.get("changed") and not result.get("failed")):
-        return  # a look ahead for several controls at once; each has a line of its own to come
-    elif kind == "runner_on_ok":
-        word = "changed" if result.get("changed") else "verified" if result.get("verified") else "in sync"
-    else:
-        word = words[kind]
-    print(f"  {data.get('host', ''):24} {word:16} {controls}", file=sys.stderr, flush=True)
+        return [("", f"measured {result['phase']}")]
+    diff = result.get("diff") or {}
+    owners = result.get("owners") or {}
+    changed = {owners.get(name) for name in diff.get("after") or ()} if isinstance(diff, dict) else set()
+    at_rest = "verified" if result.get("verified") else "in sync"
+    return [
+        (control, "changed" if {control, None} & changed else at_rest) for control in sorted(result.get("controls") or ())
+    ]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.leadgen.tuning.plugins.plugin_utils._record import by_owner
 
 
 class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core ships no types
@@ -44,7 +45,7 @@ def _drift_of(variables: dict[str, Any]) -> dict[str, dict[str, dict[str, Any]]]
     for value in variables.values():
         if not isinstance(value, dict) or not value.get("controls") or not value.get("changed"):
             continue
-        before, after = value["diff"]["before"], value["diff"]["after"]
-        changes = found.setdefault(" ".join(sorted(value["controls"])), {})
-        changes.update({str(name): {"now": before.get(name), "wanted": after[name]} for name in after})
+        for controls, part in by_owner(sorted(value["controls"]), value).items():
+            changes = found.setdefault(" ".join(controls), {})
+            changes.update({name: {"now": part["before"][name], "wanted": part["after"][name]} for name in part["after"]})
     return found

@@ -130,7 +130,9 @@ def _revision(project: Path) -> str:
 
 
 def _controls(result: Any) -> list[str]:
-    return [tag for tag in result._task.tags if "." in tag]
+    """The controls that were looked at: those that the collection's own plugins say, else the task's tags."""
+    looked_at = result._result.get("controls")
+    return list(looked_at) if isinstance(looked_at, list) else [tag for tag in result._task.tags if "." in tag]
 
 
 def _name(result: Any) -> str:

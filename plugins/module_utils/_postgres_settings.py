@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils import _lists as lists
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
-from ansible_collections.leadgen.tuning.plugins.module_utils._names import name_arguments, select
+from ansible_collections.leadgen.tuning.plugins.module_utils._owners import owner_arguments, owners, select
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     connect,
     connection_argument,
@@ -38,8 +38,7 @@ except ImportError:  # connect() says so
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
     "settings": {"type": "dict", "required": True},
-    **name_arguments(),
-    "unfinished": {"type": "str", "choices": ["also", "only", "ignore"], "default": "also"},
+    **owner_arguments(),
     "verify": {"type": "str", "choices": ["configured", "running"]},
 }
 
@@ -71,7 +70,7 @@ class Server:
 
 
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring those of ``settings`` that are named to their values; in check mode say what that would change.
+    """Bring ``settings`` about, those of the controls in ``only``; in check mode say what that would change.
 
     :raises TuningError: for a wrong name or value, a missing privilege, or a server that cannot be reached; nothing has
         been changed then, or what had been is put back.
@@ -79,13 +78,13 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     wanted = select(options)
     with connect(options["connection"]) as connection:
         server = _read(connection, options["connection"], list(wanted))
-        decisions = [_within(options["unfinished"], d) for d in _decide(server, wanted, options["settings"])]
+        decisions = _decide(server, wanted, options["settings"])
         if options["verify"]:
             _verify(server, decisions, options["verify"])
         _refuse_what_would_fail(connection, server, decisions)
         if not check_mode:
             _write(connection, server, decisions)
-    return _result(server, decisions)
+    return _result(server, decisions, options["controls"])
 
 
 def _read(connection: psycopg.Connection[Any], where: Mapping[str, Any], names: Sequence[str]) -> Server:
@@ -181,18 +180,6 @@ def _decide(server: Server, wanted: Mapping[str, Any], settings: Mapping[str, An
             )
         decisions.append(decision)
     return decisions
-
-
-def _within(unfinished: str, decision: Decision) -> Decision:
-    """The decision, or none where it is not for this call: an unfinished one has the file right and was never loaded.
-
-    A reload loads whatever the files hold. So a role loads that first, in a task of its own: otherwise whichever task
-    reloads first would carry out what the plan had listed for another.
-    """
-    is_unfinished = bool(decision.needs) and not decision.write
-    if unfinished == "also" or not decision.needs or is_unfinished == (unfinished == "only"):
-        return decision
-    return replace(decision, before=decision.after, write=False, needs="")
 
 
 def _verify(server: Server, decisions: Sequence[Decision], what: str) -> None:
@@ -361,8 +348,9 @@ def _prove(connection: psycopg.Connection[Any], server: Server, decisions: Seque
         raise server.error(row["name"], f"written, and the server did not take it: {row['error']}; see its log")
 
 
-def _result(server: Server, decisions: Sequence[Decision]) -> dict[str, Any]:
+def _result(server: Server, decisions: Sequence[Decision], controls: Mapping[str, Any]) -> dict[str, Any]:
     changes = [decision for decision in decisions if decision.needs]
+    pending = sorted(decision.name for decision in decisions if decision.pending)
     return {
         "changed": bool(changes),
         "diff": {
@@ -371,7 +359,8 @@ def _result(server: Server, decisions: Sequence[Decision]) -> dict[str, Any]:
         },
         "needs": {decision.name: decision.needs for decision in changes},
         "restart_required": any(decision.needs == "restart" for decision in changes),
-        "pending_restart": sorted(decision.name for decision in decisions if decision.pending),
+        "pending_restart": pending,
+        "owners": owners([*(decision.name for decision in changes), *pending], controls),
         "previous": {
             decision.name: _automatic(server, decision.name)
             for decision in changes

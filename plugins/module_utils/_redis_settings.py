@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
-from ansible_collections.leadgen.tuning.plugins.module_utils._names import name_arguments, select
+from ansible_collections.leadgen.tuning.plugins.module_utils._owners import owner_arguments, owners, select
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis import connect, connection_argument, endpoint
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import DEFAULTS, SECRETS
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import canonical, file_values, parse_conf
@@ -26,9 +26,8 @@ except ImportError:  # connect() says so
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
     "settings": {"type": "dict", "required": True},
-    **name_arguments(),
+    **owner_arguments(),
     "persist": {"type": "bool", "default": True},
-    "unfinished": {"type": "str", "choices": ["also", "only", "ignore"], "default": "also"},
     "verify": {"type": "bool", "default": False},
 }
 
@@ -65,7 +64,7 @@ class Decision:
 
 
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Bring those of ``settings`` that are named to their values; in check mode say what that would change.
+    """Bring ``settings`` about, those of the controls in ``only``; in check mode say what that would change.
 
     :raises TuningError: for a wrong name or value, a missing privilege, or a server that cannot be reached; nothing has
         been changed then, unless the text says that the running values were and the file was not.
@@ -74,7 +73,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     with connect(options["connection"]) as client:
         server = _read(client, options["connection"], [name.lower() for name in wanted])
         decisions = [_decide(server, name, given, options["persist"]) for name, given in wanted.items()]
-        changes = [decision for decision in decisions if _is_for(options["unfinished"], decision)]
+        changes = [decision for decision in decisions if decision.set_it or decision.rewrite]
         if changes and options["verify"]:
             found = changes[0]
             raise server.error(found.name, f"verification found {found.before or 'nothing'} where {found.after} is wanted")
@@ -85,18 +84,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             )
         if changes and not check_mode:
             _write(client, server, changes, options["persist"])
-    return _result(server, changes)
-
-
-def _is_for(unfinished: str, decision: Decision) -> bool:
-    """Whether the decision is for this call; an unfinished one has the server right and its file not.
-
-    CONFIG REWRITE writes whatever the server has. So a role finishes that first, in a task of its own: otherwise whichever
-    task rewrites first would carry out what the plan had listed for another.
-    """
-    if decision.set_it:
-        return unfinished != "only"
-    return decision.rewrite and unfinished != "ignore"
+    return _result(server, changes, options["controls"])
 
 
 def _read(client: Client, where: Mapping[str, Any], names: list[str]) -> Server:
@@ -243,7 +231,7 @@ def _prove(client: Client, server: Server, wanted: Mapping[str, str]) -> None:
             raise server.error(name, f"set to {wanted[name]}, but the server runs with {answer[name]}")
 
 
-def _result(server: Server, changes: list[Decision]) -> dict[str, Any]:
+def _result(server: Server, changes: list[Decision], controls: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "changed": bool(changes),
         "diff": {
@@ -253,6 +241,7 @@ def _result(server: Server, changes: list[Decision]) -> dict[str, Any]:
         "needs": {decision.name: _REWRITE for decision in changes if not decision.set_it},
         "restart_required": False,
         "pending_restart": [],
+        "owners": owners([decision.name for decision in changes], controls),
         "previous": {
             decision.name: server.running[decision.name]
             for decision in changes

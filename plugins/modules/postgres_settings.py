@@ -27,25 +27,17 @@ options:
       - V(null) removes the entry that C(ALTER SYSTEM) wrote.
     type: dict
     required: true
-  names:
-    description: Patterns of the names that this task is for, as the shell matches them; the case is of no account.
-    type: list
-    elements: str
-    default: ["*"]
-  except_names:
-    description: Patterns of the names that are left to other tasks.
-    type: list
-    elements: str
-    default: []
-  unfinished:
+  controls:
     description:
-      - Whether this call is for what an earlier change left unfinished, where the files have it and the server has not
-        loaded it.
-      - Finishing it is not bound to one parameter, so a play that sets parameters in several tasks begins with one that is
-        for V(only) that, and has the others V(ignore) it; its plan then lists exactly what each will change.
-    type: str
-    choices: [also, only, ignore]
-    default: also
+      - Patterns of parameter names, by the control of the guide that owns them; the first that matches counts, and case
+        does not. They tell the controls apart in what is reported.
+    type: dict
+    default: {}
+  only:
+    description:
+      - Only what these controls own is looked at. Left out, the action plugin takes those that C(--tags) names.
+    type: list
+    elements: str
   verify:
     description:
       - Fail when something differs, and change nothing. With V(configured) what waits for a restart is in order; with
@@ -92,6 +84,10 @@ pending_restart:
   returned: success
   type: list
   elements: str
+owners:
+  description: The control that owns each parameter that is reported.
+  returned: success
+  type: dict
 previous:
   description:
     - For each parameter written its former entry in C(postgresql.auto.conf), V(null) where there was none.

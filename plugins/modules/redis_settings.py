@@ -25,28 +25,21 @@ options:
         a dictionary by class of client, and classes that are not named are left alone.
     type: dict
     required: true
-  names:
-    description: Patterns of the names that this task is for, as the shell matches them; the case is of no account.
+  controls:
+    description:
+      - Patterns of parameter names, by the control of the guide that owns them; the first that matches counts, and case
+        does not. They tell the controls apart in what is reported.
+    type: dict
+    default: {}
+  only:
+    description:
+      - Only what these controls own is looked at. Left out, the action plugin takes those that C(--tags) names.
     type: list
     elements: str
-    default: ["*"]
-  except_names:
-    description: Patterns of the names that are left to other tasks.
-    type: list
-    elements: str
-    default: []
   persist:
     description: Whether the values are to outlive a restart of the server.
     type: bool
     default: true
-  unfinished:
-    description:
-      - Whether this call is for what an earlier change left unfinished, where the server has it and its file has not.
-      - Finishing it is not bound to one parameter, so a play that sets parameters in several tasks begins with one that is
-        for V(only) that, and has the others V(ignore) it; its plan then lists exactly what each will change.
-    type: str
-    choices: [also, only, ignore]
-    default: also
   verify:
     description: Fail when something differs, and change nothing.
     type: bool
@@ -92,6 +85,10 @@ pending_restart:
   returned: success
   type: list
   elements: str
+owners:
+  description: The control that owns each parameter that is reported.
+  returned: success
+  type: dict
 previous:
   description:
     - For each parameter set its former value.

@@ -31,6 +31,37 @@ def now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+def by_owner(controls: list[str], result: dict[str, Any]) -> dict[tuple[str, ...], dict[str, Any]]:
+    """Part what a task reports among its controls, by the owner of each parameter; what has none belongs to them all.
+
+    The parts hold changed, before, after, needs, pending_restart and warnings, as in a Decision.
+    """
+    owner = result.get("owners") or {}
+    diff = result.get("diff") or {}
+    before, after = diff.get("before") or {}, diff.get("after") or {}
+    needs, pending = result.get("needs") or {}, result.get("pending_restart") or []
+    parts: dict[tuple[str, ...], dict[str, Any]] = {}
+
+    def part_of(name: str) -> dict[str, Any]:
+        key = (owner[name],) if name in owner else tuple(controls)
+        empty = {"changed": False, "before": {}, "after": {}, "needs": {}, "pending_restart": [], "warnings": []}
+        return parts.setdefault(key, empty)
+
+    for name in after:
+        part = part_of(name)
+        part["changed"] = bool(result.get("changed"))
+        part["before"][name], part["after"][name] = before.get(name), after[name]
+        if name in needs:
+            part["needs"][name] = needs[name]
+    for name in pending:
+        part_of(name)["pending_restart"].append(name)
+    if result.get("warnings"):
+        part_of("")["warnings"] = list(result["warnings"])
+    if result.get("changed") and not after:
+        part_of("")["changed"] = True  # a task of another collection, which tells no more
+    return parts
+
+
 @dataclass
 class Decision:
     """What one task decided on one host for its controls."""
@@ -86,24 +117,10 @@ class Record:
             hosts = self.checked.setdefault(name, [])
             if host not in hosts:
                 hosts.append(host)
-        changed = bool(result.get("changed"))
-        pending = list(result.get("pending_restart") or [])
-        warnings = list(result.get("warnings") or [])
-        if changed or pending or warnings:
-            self.decisions.append(
-                Decision(
-                    controls=names,
-                    host=host,
-                    task=task,
-                    changed=changed,
-                    before=diff.get("before") or {},
-                    after=diff.get("after") or {},
-                    needs=result.get("needs") or {},
-                    pending_restart=pending,
-                    warnings=warnings,
-                )
-            )
-        return changed
+        for owned_by, part in by_owner(names, result).items():
+            if part["changed"] or part["pending_restart"] or part["warnings"]:
+                self.decisions.append(Decision(controls=list(owned_by), host=host, task=task, **part))
+        return bool(result.get("changed"))
 
     def add_failure(self, controls: Iterable[str], host: str, task: str, message: str) -> None:
         """Take in a failed task. One that ends a rescue repeats the first error and adds what became of it: that is one."""

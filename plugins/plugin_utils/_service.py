@@ -7,7 +7,7 @@ Over a connection to a managed host, or with become, the module runs there as us
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from ansible.errors import AnsibleActionFail
@@ -32,16 +32,22 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return the module's result, with the control ids and whether this was a verification, for the display."""
         result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        arguments = dict(self._task.args)
+        controls = [tag for tag in self._task.tags if "." in tag]
+        if "controls" in self.argument_spec:
+            controls = selected(controls, variables.get("ansible_run_tags", ()), variables.get("ansible_skip_tags", ()))
+            arguments.setdefault("only", controls if arguments.get("controls") else None)
         if self._connection.transport == "local" and not self._play_context.become:
-            result.update(self._work_here())
+            result.update(self._work_here(arguments))
         else:
-            result.update(self._execute_module(task_vars=task_vars))
+            result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         result["verified"] = bool(self._task.args.get("verify")) and not result.get("failed")
-        result["controls"] = [tag for tag in self._task.tags if "." in tag]
+        result["controls"] = controls
         return result
 
-    def _work_here(self) -> dict[str, Any]:
-        validated = ArgumentSpecValidator(self.argument_spec).validate(self._task.args)
+    def _work_here(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        validated = ArgumentSpecValidator(self.argument_spec).validate(arguments)
         secrets = validated._no_log_values  # the validator has no public name for them
         if validated.error_messages:
             raise AnsibleActionFail(remove_values("; ".join(validated.error_messages), secrets))
@@ -51,3 +57,9 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
             result = {"failed": True, "msg": str(error)}
         cleaned: dict[str, Any] = remove_values(result, secrets)
         return cleaned
+
+
+def selected(controls: Sequence[str], run_tags: Sequence[str], skip_tags: Sequence[str]) -> list[str]:
+    """Those of a task's controls that ``--tags`` names, or all where it names none of them, less ``--skip-tags``."""
+    named = [control for control in controls if control in run_tags]
+    return [control for control in (named or controls) if control not in skip_tags]

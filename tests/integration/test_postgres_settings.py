@@ -19,9 +19,8 @@ def run(services: Services, settings: dict[str, Any], check: bool = False, **opt
     given = {
         "connection": services.postgres,
         "settings": settings,
-        "names": ["*"],
-        "except_names": [],
-        "unfinished": "also",
+        "controls": {},
+        "only": None,
         "verify": None,
     }
     return reconcile({**given, **options}, check)

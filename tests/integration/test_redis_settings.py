@@ -16,10 +16,9 @@ def run(services: Services, settings: dict[str, Any], check: bool = False, **opt
     given = {
         "connection": services.redis,
         "settings": settings,
-        "names": ["*"],
-        "except_names": [],
+        "controls": {},
+        "only": None,
         "persist": True,
-        "unfinished": "also",
         "verify": False,
     }
     return reconcile({**given, **options}, check)
