@@ -198,6 +198,51 @@ def test_secrets_reach_neither_arguments_nor_output(untuned: Services, retune: R
     assert secret not in done.stdout + done.stderr
 
 
+def test_a_vaulted_value_is_read_with_the_password_file(untuned: Services, retune: Retune, tmp_path: Path) -> None:
+    password, values = tmp_path / "password", tmp_path / "values.yml"
+    password.write_text("of-the-vault", encoding="utf-8")
+    values.write_text("redis_settings: {maxmemory: 77mb}\n", encoding="utf-8")
+    vault = str(Path(sys.executable).with_name("ansible-vault"))
+    subprocess.run(
+        [vault, "encrypt", "--vault-id", f"dev@{password}", str(values)], check=True, capture_output=True, timeout=60
+    )
+    assert "77mb" not in values.read_text(encoding="utf-8")
+    for option in (("--vault-password-file", str(password)), ("--vault-id", f"dev@{password}")):
+        done = retune("plan", "--json", "--limit", "sandbox-redis", "-e", f"@{values}", *option)
+        assert [d["after"] for d in json.loads(done.stdout)["decisions"]] == [{"maxmemory": "77mb"}]
+    without = retune("plan", "--limit", "sandbox-redis", "-e", f"@{values}")
+    assert without.returncode == 1
+    assert "Traceback" not in without.stderr
+
+
+def test_a_run_keeps_secrets_of_the_environment_out_of_its_files(untuned: Services, tmp_path: Path) -> None:
+    secrets = {"AWS_SECRET_ACCESS_KEY": "s3cret-of-the-cloud", "PGPASSWORD": "s3cret-of-the-database"}
+    given = {**os.environ, **secrets, "TMPDIR": str(tmp_path), "RETUNE_LOG_DIRECTORY": str(tmp_path / "log")}
+    values = json.dumps({"tuning_measurement_window": 60, "redis_settings": {"masterauth": "s3cret-of-redis"}})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "retune", "apply", str(untuned.inventory), "--yes", "-e", values],
+        cwd=PROJECT,
+        env=given,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        _wait_for(lambda: _locked(tmp_path / "log"))
+        (private,) = tmp_path.glob("retune-*")
+        assert private.stat().st_mode & 0o777 == 0o700
+        recorded = "".join(path.read_text(errors="replace") for path in private.glob("artifacts/**/*") if path.is_file())
+        assert "ANSIBLE_CONFIG" in recorded  # the environment is recorded, and there is something to look at
+        assert [secret for secret in secrets.values() if secret in recorded] == []
+        arguments = " ".join(" ".join(child.cmdline()) for child in psutil.Process(process.pid).children(recursive=True))
+        assert "ansible-playbook" in arguments
+        assert "s3cret" not in arguments
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert list(tmp_path.glob("retune-*")) == []
+
+
 def _start(services: Services, log: Path, *arguments: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "retune", "apply", str(services.inventory), "--yes", *arguments],
