@@ -178,6 +178,12 @@ def _decide(server: Server, wanted: Mapping[str, Any], settings: Mapping[str, An
                 f"the server was started with it on its command line ({parameter.running}), which ALTER SYSTEM cannot "
                 f"override; change it there, or take it out of the inventory",
             )
+        if decision.needs and decision.name == "statement_timeout" and decision.value not in (None, 0):
+            raise server.error(
+                name,
+                "for the whole server it would end migrations and backups too; set it for the application's roles, in "
+                "postgres_role_settings",
+            )
         decisions.append(decision)
     return decisions
 

@@ -43,7 +43,7 @@ def left_over(sandbox: Sandbox) -> list[psutil.Process]:
     """Processes of any user that work in the sandbox or name it."""
     places = [sandbox.directory, home.fallback(sandbox.directory)]
     found = []
-    for process in psutil.process_iter():
+    for process in psutil.process_iter(["name"]):
         try:
             if process.name() in PROGRAMS:
                 words = f"{' '.join(process.cmdline())} {process.cwd()}"
@@ -165,7 +165,7 @@ def test_load_counts_and_survives_a_restart(running: Sandbox) -> None:
     assert counts["postgres"]["transactions"] > 0
     assert counts["redis"]["hits"] > 0
     assert counts["http"]["requests"] > 0
-    assert not [each for each in left_over(running) if each.name() == "pgbench"]
+    assert not [each for each in left_over(running) if each.info["name"] == "pgbench"]
 
 
 def test_load_three_seconds(running: Sandbox) -> None:

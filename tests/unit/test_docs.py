@@ -17,6 +17,7 @@ MODULES = [
     "postgres_settings",
     "postgres_extensions",
     "postgres_restart",
+    "postgres_session_defaults",
     "postgres_counters",
     "redis_settings",
     "redis_counters",
