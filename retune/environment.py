@@ -42,6 +42,7 @@ def run_environment(project: Path, record_file: Path) -> dict[str, str]:
     environment = scrubbed(os.environ)
     own = str(Path(sys.executable).parent)
     environment["PATH"] = os.pathsep.join([own, environment.get("PATH", os.defpath)])
-    environment.setdefault("ANSIBLE_CONFIG", str(project / "ansible.cfg"))
+    # Always the checkout's: one that the shell has for another project knows neither the collection nor the callback.
+    environment["ANSIBLE_CONFIG"] = str(project / "ansible.cfg")
     environment["RETUNE_RECORD_FILE"] = str(record_file)
     return environment

