@@ -94,6 +94,8 @@ def _run(options: argparse.Namespace, project: Path, playbook: str, check: bool)
         raise explain(outcome)
     if outcome.record.failures:
         show.failures(outcome.record)
+    elif not outcome.record.data["checked"]:
+        raise RetuneError("no control was looked at; check --tags and --limit (docs/controls.md has the controls' ids)")
     elif outcome.stopped or (outcome.returncode and outcome.record.data["outcome"] != "drift"):
         raise explain(outcome)
     return outcome.record, outcome

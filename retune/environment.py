@@ -44,5 +44,6 @@ def run_environment(project: Path, record_file: Path) -> dict[str, str]:
     environment["PATH"] = os.pathsep.join([own, environment.get("PATH", os.defpath)])
     # Always the checkout's: one that the shell has for another project knows neither the collection nor the callback.
     environment["ANSIBLE_CONFIG"] = str(project / "ansible.cfg")
+    environment["ANSIBLE_NOCOLOR"] = "1"  # what Ansible prints is read, and printed again as a sentence
     environment["RETUNE_RECORD_FILE"] = str(record_file)
     return environment

@@ -30,4 +30,11 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core ships no ty
             take(directory, str(self._task.args["environment"]), getpass.getuser(), os.getppid())
         except TuningError as error:
             result.update(failed=True, msg=str(error))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            result.update(
+                failed=True,
+                msg=f"the performance log's folder {directory} cannot be written: {reason}; set RETUNE_LOG_DIRECTORY to one "
+                "that can, since no change is made without a record",
+            )
         return result

@@ -79,7 +79,7 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # ansible-core ships n
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
         # The task that ends a drift check by failing says what was found; nothing went wrong.
         if self.record is not None and not ignore_errors and "drift" not in result._task.tags:
-            message = str(result._result.get("msg") or "failed without a message")
+            message = " ".join(str(result._result.get("msg") or "failed without a message").split())
             self.record.add_failure(_controls(result), result._host.get_name(), _name(result), message)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
@@ -89,15 +89,15 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # ansible-core ships n
         if self.record is None:
             return
         self.record.finish()
-        keep = self.record.worth_keeping()
-        if keep:
+        if self.record.worth_keeping():
             self.record.revision = self.record.revision or _revision(self.project)
-            self.log.append(self.record.to_json())
-        self.log.drop_partial(self.record)
-        release(self.log.path.parent, self.record.environment, os.getpid())
         record_file = self.get_option("record_file")
         if record_file:
             Path(record_file).write_text(self.record.to_json(), encoding="utf-8")
+        if self.record.worth_keeping():
+            self.log.append(self.record.to_json())
+        self.log.drop_partial(self.record)
+        release(self.log.path.parent, self.record.environment, os.getpid())
 
 
 def _variables(play: Any) -> dict[str, Any]:

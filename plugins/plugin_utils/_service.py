@@ -55,7 +55,8 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
         validated = ArgumentSpecValidator(self.argument_spec).validate(arguments)
         secrets = validated._no_log_values  # the validator has no public name for them
         if validated.error_messages:
-            raise AnsibleActionFail(remove_values("; ".join(validated.error_messages), secrets))
+            reasons = remove_values("; ".join(validated.error_messages), secrets)
+            raise AnsibleActionFail(f"{self._task.action.rpartition('.')[2]}: {reasons}; see the variables of that name")
         try:
             result = type(self).work(validated.validated_parameters, bool(self._task.check_mode))
         except TuningError as error:

@@ -146,7 +146,10 @@ def test_an_error_is_one_sentence_and_exit_1(
     [
         (("-e", "@/nowhere.yml"), "there is no such file"),
         (("-e", "nonsense"), "-e takes key=value"),
-        (("-e", '{"postgres_settings": 5}'), "postgres_settings"),
+        (("-e", '{"postgres_settings": 5}'), "argument 'postgres_settings' is of type int"),
+        (("-e", '{"postgres_connection": null}'), "argument 'postgres_connection' is of type NoneType"),
+        (("--tags", "nothing"), "no control was looked at; check --tags and --limit"),
+        (("--limit", "nobody"), "no hosts to target"),
     ],
 )
 def test_a_wrong_option_is_one_sentence(
@@ -154,8 +157,17 @@ def test_a_wrong_option_is_one_sentence(
 ) -> None:
     done = retune("plan", *arguments)
     assert done.returncode == 1
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if not line.startswith("  ")]
+    assert len(errors) == 1, done.stderr
+    assert message in errors[0]
+
+
+def test_a_log_that_cannot_be_written_stops_the_run_before_it_changes_anything(untuned: Services, retune: Retune) -> None:
+    before = traces(untuned)
+    done = retune("apply", "--yes", RETUNE_LOG_DIRECTORY="/proc/nowhere")
+    assert done.returncode == 1
+    assert "folder /proc/nowhere cannot be written" in done.stderr
+    assert traces(untuned) == before
 
 
 def test_an_environment_that_is_not_there_is_one_sentence_that_names_those_that_are() -> None:

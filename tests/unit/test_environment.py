@@ -87,6 +87,6 @@ def test_run_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "AWS_SECRET_ACCESS_KEY" not in environment
 
 
-def test_an_operators_own_configuration_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_checkouts_configuration_is_used_whatever_the_shell_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_CONFIG", "/etc/own.cfg")
     assert run_environment(tmp_path, tmp_path / "record.json")["ANSIBLE_CONFIG"] == str(tmp_path / "ansible.cfg")
