@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from retune import show
 from retune.errors import RetuneError
@@ -35,8 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return COULD_NOT_TELL
 
 
+class _Parser(argparse.ArgumentParser):
+    """Ends a usage error with 1: argparse's own 2 means here that something differs."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(COULD_NOT_TELL, f"{self.format_usage()}error: {message}\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="retune", description="Applies the performance tuning guide to an environment.")
+    parser = _Parser(prog="retune", description="Applies the performance tuning guide to an environment.")
     verbs = parser.add_subparsers(metavar="VERB", required=True)
     for name, command, text in (
         ("plan", _plan, "list what apply would change, and change nothing"),
@@ -109,6 +117,7 @@ def _compare(options: argparse.Namespace, project: Path, playbook: str, title: s
         show.changes(record, title)
     if not options.json:
         show.waiting(record)
+        show.warnings(record)
     if record.failures:
         return COULD_NOT_TELL
     if record.rows():
@@ -143,6 +152,7 @@ def _apply(options: argparse.Namespace, project: Path) -> int:
         elif not record.failures:
             print(f"{record.data['environment']} was in sync; nothing was changed")
         show.waiting(record)
+        show.warnings(record)
     return COULD_NOT_TELL if record.failures else 0
 
 
@@ -175,7 +185,10 @@ def _doctor(options: argparse.Namespace, project: Path) -> int:
 
 def _log(options: argparse.Namespace, project: Path) -> int:
     environment = find_environment(project, options.environment)
-    records = read_log(log_directory(project) / f"{environment.name}.jsonl")[-options.last :]
+    records, problems = read_log(log_directory(project) / f"{environment.name}.jsonl")
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    records = records[-max(options.last, 1) :]
     if not records and not options.json:
         print(f"nothing has been applied to {environment.name} yet")
     for record in records:
@@ -195,7 +208,7 @@ def _log(options: argparse.Namespace, project: Path) -> int:
     return 0
 
 
-def _add_sandbox(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def _add_sandbox(verbs: argparse._SubParsersAction[_Parser]) -> None:
     parser = verbs.add_parser("sandbox", help="private, untuned services on this machine, to try things on")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     for name, text in (

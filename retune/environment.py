@@ -37,7 +37,7 @@ def scrubbed(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def run_environment(project: Path, record_file: Path) -> dict[str, str]:
+def run_environment(project: Path, name: str, record_file: Path) -> dict[str, str]:
     """The environment of a playbook run: this interpreter's own ansible-playbook, and the checkout's configuration."""
     environment = scrubbed(os.environ)
     own = str(Path(sys.executable).parent)
@@ -45,5 +45,6 @@ def run_environment(project: Path, record_file: Path) -> dict[str, str]:
     # Always the checkout's: one that the shell has for another project knows neither the collection nor the callback.
     environment["ANSIBLE_CONFIG"] = str(project / "ansible.cfg")
     environment["ANSIBLE_NOCOLOR"] = "1"  # what Ansible prints is read, and printed again as a sentence
+    environment["RETUNE_ENVIRONMENT"] = name
     environment["RETUNE_RECORD_FILE"] = str(record_file)
     return environment

@@ -105,7 +105,7 @@ def _run(project: Path, request: Request, private: Path, record_file: Path, on_e
             cancel_callback=cancel,
             quiet=True,
         )
-        environment = run_environment(project, record_file)
+        environment = run_environment(project, request.environment.name, record_file)
         given = {name: value for name, value in runner.config.env.items() if name in _FROM_RUNNER}
         runner.config.env = {**environment, **given}
         runner.run()
@@ -140,7 +140,7 @@ def _stop_requested(timeout: float | None) -> Iterator[Callable[[], str]]:
             reason = f"stopped after {timeout:g} s"
         return reason
 
-    former = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    former = {number: signal.signal(number, asked) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
     try:
         yield why
     finally:

@@ -41,9 +41,9 @@ class Record:
         try:
             data = json.loads(text)
         except ValueError as error:
-            raise RetuneError(f"{where} holds a line that is not JSON: {error}; move it away") from error
+            raise RetuneError(f"{where} is not JSON ({error}); it was passed over") from error
         if not isinstance(data, dict):
-            raise RetuneError(f"{where} holds a line that is not a record; move it away")
+            raise RetuneError(f"{where} is not a record; it was passed over")
         try:
             return cls(data)
         except RetuneError as error:
@@ -70,11 +70,17 @@ class Record:
         waiting: dict[str, set[str]] = {}
         for decision in self.data["decisions"]:
             found = waiting.setdefault(decision["host"], set())
-            # A restart comes after the tasks whose parameters wait for it.
+            # A restart comes after the tasks whose parameters wait for it, and so does what puts a parameter back.
             if "restart" in decision["after"]:
                 found.clear()
+            found.difference_update(decision["after"])
             found.update(decision["pending_restart"])
         return {host: sorted(names) for host, names in waiting.items() if names}
+
+    def warnings(self) -> list[tuple[str, str]]:
+        """Host and text of each warning, once."""
+        found = [(decision["host"], text) for decision in self.data["decisions"] for text in decision["warnings"]]
+        return list(dict.fromkeys(found))
 
     def effects(self) -> Iterator[tuple[str, str, Any, Any]]:
         """Host, figure, before and after, of each host that was measured."""
@@ -99,12 +105,15 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) and value else json.dumps(value if value is not None else "")
 
 
-def read_log(path: Path) -> list[Record]:
-    """All records of an environment, oldest first; an empty list where there is no log yet.
-
-    :raises RetuneError: when a line is not a record.
-    """
+def read_log(path: Path) -> tuple[list[Record], list[str]]:
+    """All records of an environment, oldest first, and what is wrong with lines that are not one, such as a torn line."""
     if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return [Record.parse(line, f"{path} line {number}") for number, line in enumerate(lines, 1) if line.strip()]
+        return [], []
+    records, problems = [], []
+    for number, line in enumerate(path.read_text(encoding="utf-8").split("\n"), 1):
+        if line.strip():
+            try:
+                records.append(Record.parse(line, f"{path} line {number}"))
+            except RetuneError as error:
+                problems.append(str(error))
+    return records, problems

@@ -50,7 +50,13 @@ def changes(record: Record, title: str) -> None:
 def waiting(record: Record) -> None:
     """Print what awaits a restart."""
     for host, names in record.waiting().items():
-        print(f"{host}: awaits a restart: {', '.join(names)} (permit it with --allow-restart)")
+        print(f"{host}: awaits a restart: {', '.join(names)} (apply --allow-restart permits it)")
+
+
+def warnings(record: Record) -> None:
+    """Print what is as the inventory says, and still not what its author may think."""
+    for host, text in record.warnings():
+        print(f"warning: {host}: {text}")
 
 
 def effects(record: Record) -> None:

@@ -19,23 +19,23 @@ class ActionModule(ActionBase):  # type: ignore[misc] # ansible-core ships no ty
         """Return the drift by host and control, and publish it as the run's statistics."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        drift = {}
+        drift, errors = {}, {}
         for host in variables["ansible_play_hosts_all"]:
-            found = _drift_of(variables["hostvars"].raw_get(host))
+            known = variables["hostvars"].raw_get(host)
+            found = _drift_of(known)
             if found:
                 drift[host] = found
-        lines = [
-            f"{host} {control} {name}: {change['now']} -> {change['wanted']}"
+            if "ansible_failed_result" in known:
+                errors[host] = str(known["ansible_failed_result"].get("msg", "a task failed"))
+        lines = [f"could not tell: {host}: {message}" for host, message in errors.items()]
+        lines += [
+            f"drift found: {host} {control} {name}: {change['now']} -> {change['wanted']}"
             for host, controls in drift.items()
             for control, changes in controls.items()
             for name, change in changes.items()
         ]
-        result.update(
-            changed=False,
-            drift=drift,
-            summary="; ".join(lines),
-            ansible_stats={"data": {"drift": drift}, "per_host": False, "aggregate": True},
-        )
+        published = {"data": {"drift": drift, "errors": errors}, "per_host": False, "aggregate": True}
+        result.update(changed=False, drift=drift, errors=errors, summary="; ".join(lines), ansible_stats=published)
         return result
 
 

@@ -14,7 +14,7 @@ description:
   - Collects from every task that carries a control of the guide as a tag what it changed, and the measurements before and
     after, and writes one record a run. The tasks themselves know nothing of it.
   - An apply that changed something or failed is appended to C(<environment>.jsonl) in the log's directory. The environment
-    is the variable C(tuning_environment), else the name of the inventory's folder.
+    is what the runner was given, else the variable C(tuning_environment), else the name of the inventory's folder.
 options:
   record_file:
     description: File that gets the record of the run as JSON, whatever its mode and outcome. Used by the runner.
@@ -27,7 +27,6 @@ author:
   - Retune maintainers (@leadgen)
 """
 
-import getpass
 import os
 import subprocess
 from pathlib import Path
@@ -36,7 +35,13 @@ from typing import Any
 from ansible import context
 from ansible.plugins.callback import CallbackBase
 from ansible_collections.leadgen.tuning.plugins.plugin_utils._lock import release
-from ansible_collections.leadgen.tuning.plugins.plugin_utils._record import PerformanceLog, Record, log_directory
+from ansible_collections.leadgen.tuning.plugins.plugin_utils._record import (
+    PerformanceLog,
+    Record,
+    environment_name,
+    log_directory,
+    user,
+)
 
 
 class CallbackModule(CallbackBase):  # type: ignore[misc] # ansible-core ships no types
@@ -59,9 +64,9 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # ansible-core ships n
             return
         variables = _variables(play)
         self.record = Record(
-            environment=str(variables.get("tuning_environment") or _inventory_name()),
+            environment=environment_name(variables, context.CLIARGS.get("inventory") or ()),
             mode="check" if play.check_mode else "apply",
-            who=str(variables.get("awx_user_name") or variables.get("tower_user_name") or _user()),
+            who=str(variables.get("awx_user_name") or variables.get("tower_user_name") or user()),
             revision=str(variables.get("awx_project_revision") or ""),
         )
         self.log = PerformanceLog(log_directory(self.project), self.record.environment)
@@ -106,17 +111,6 @@ def _variables(play: Any) -> dict[str, Any]:
     hosts = manager._inventory.get_hosts()
     found: dict[str, Any] = manager.get_vars(play=play, host=hosts[0]) if hosts else {}
     return found
-
-
-def _inventory_name() -> str:
-    for source in context.CLIARGS.get("inventory") or ():
-        path = Path(source)
-        return path.name if path.is_dir() else path.resolve().parent.name
-    return "unnamed"
-
-
-def _user() -> str:
-    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 def _revision(project: Path) -> str:

@@ -54,5 +54,6 @@ options:
         type: int
         default: 10
 requirements:
+  - Python 3.11 or later, where the module runs
   - psycopg 3.1 or later, where the module runs
 """

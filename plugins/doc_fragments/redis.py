@@ -49,5 +49,6 @@ options:
         type: float
         default: 10.0
 requirements:
+  - Python 3.11 or later, where the module runs
   - redis (redis-py) 5.0 or later, where the module runs
 """

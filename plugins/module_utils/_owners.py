@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+
 
 def owner_arguments() -> dict[str, Any]:
     """The argument spec of the options ``controls`` and ``only``."""
@@ -26,7 +28,15 @@ def owner_of(name: str, controls: Mapping[str, Iterable[str]]) -> str | None:
 
 
 def select(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of the controls in ``only``; all settings where that is not given."""
+    """The settings of the controls in ``only``; all settings where that is not given.
+
+    :raises TuningError: when a name is there twice, in different cases.
+    """
+    seen: dict[str, str] = {}
+    for name in map(str, options["settings"]):
+        other = seen.setdefault(name.lower(), name)
+        if other != name:
+            raise TuningError(f"the settings name {other} and {name}, which are one parameter; take one of them out")
     return {
         str(name): value
         for name, value in options["settings"].items()

@@ -87,8 +87,12 @@ def connect(connection: Mapping[str, Any], dbname: str | None = None) -> Iterato
     with opened:
         try:
             yield opened
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:
+            if opened.broken:
+                raise TuningError(
+                    f"postgres_connection: PostgreSQL at {endpoint(options)} ended the connection: {one_line(error)}; "
+                    "run again when it is back, and what is left will be done"
+                ) from error
             raise TuningError(
-                f"postgres_connection: PostgreSQL at {endpoint(options)} ended the connection: {one_line(error)}; "
-                "run again when it is back, and what is left will be done"
+                f"PostgreSQL at {endpoint(options)}, database {options['dbname']}: {one_line(error)}"
             ) from error

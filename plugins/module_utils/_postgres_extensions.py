@@ -75,3 +75,5 @@ def _create(connection: psycopg.Connection[Any], database: str, names: list[str]
                 f"postgres_databases: the role may not create {name} in {database}: {one_line(error)}; "
                 "connect as a superuser, or have one create it"
             ) from error
+        except psycopg.Error as error:
+            raise TuningError(f"postgres_extensions: {name} cannot be created in {database}: {one_line(error)}") from error

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
@@ -16,10 +18,16 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     one_row,
 )
 
+try:
+    import psycopg
+except ImportError:  # connect() says so
+    pass
+
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
     "parameters": {"type": "list", "elements": "str", "required": True},
     "command": {"type": "list", "elements": "str", "required": True},
+    "previous": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 60},
 }
 _POLL_SECONDS = 0.1
@@ -34,15 +42,87 @@ def restart(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     waiting = sorted(set(options["parameters"]))
     if not waiting:
         return {"changed": False, "diff": {"before": {}, "after": {}}}
+    if not options["command"]:
+        raise TuningError(
+            f"postgres_restart_command on {endpoint(options['connection'])}: {', '.join(waiting)} waits for a restart, "
+            "which is permitted, and the command is empty; give the program that restarts the server"
+        )
     if not check_mode:
-        before = _started(options["connection"])
-        _run(options["command"], options["connection"], options["timeout"])
-        _wait_until_back(options, before)
+        _restart(options)
     return {
         "changed": True,
         "diff": {"before": {"restart": f"awaited by {', '.join(waiting)}"}, "after": {"restart": "done"}},
         "needs": {"restart": "restart"},
     }
+
+
+def _restart(options: Mapping[str, Any]) -> None:
+    """Restart; a server that does not come back is started again with the configuration that it had before this run."""
+    with connect(options["connection"]) as connection:
+        before: str = one_row(connection.execute(_STARTED))["at"]
+        auto_conf = _auto_conf(connection)
+    try:
+        _run(options["command"], options["connection"], options["timeout"])
+        _wait_until_back(options, before)
+    except TuningError as error:
+        if _answers(options["connection"]):
+            raise
+        raise TuningError(f"{error}; {_start_as_before(options, auto_conf)}") from error
+
+
+def _auto_conf(connection: psycopg.Connection[Any]) -> Path | None:
+    """The path of postgresql.auto.conf, where it can be written from here and is this server's and not another's."""
+    try:
+        row = one_row(
+            connection.execute(
+                "select current_setting('data_directory') as folder, pg_read_file('postgresql.auto.conf') as content"
+            )
+        )
+        path = Path(row["folder"]) / "postgresql.auto.conf"
+        return path if path.read_text(encoding="utf-8") == row["content"] and os.access(path, os.W_OK) else None
+    except (OSError, UnicodeDecodeError, psycopg.Error):
+        return None
+
+
+def _start_as_before(options: Mapping[str, Any], auto_conf: Path | None) -> str:
+    """Put this run's parameters back in the file of a server that is down, start it, and say what came of it."""
+    previous = options["previous"]
+    if auto_conf is None or not previous:
+        names = ", ".join(previous or sorted(options["parameters"]))
+        return f"the server is DOWN: take what was changed ({names}) back in its postgresql.auto.conf, and start it"
+    _rewrite(auto_conf, previous)
+    put_back = f"{', '.join(previous)} put back in {auto_conf}"
+    try:
+        _run(options["command"], options["connection"], options["timeout"])
+        _wait_until_back(options, "")
+    except TuningError:
+        return f"{put_back}, and the server is still DOWN: start it by hand"
+    return f"{put_back}, and the server runs again"
+
+
+def _rewrite(path: Path, values: Mapping[str, str | None]) -> None:
+    """Give the file's entries other values, None for none; the old file stands until the new one is whole."""
+    names = {name.lower() for name in values}
+    lines = path.read_text(encoding="utf-8").splitlines()
+    kept = [line for line in lines if line.partition("=")[0].strip().lower() not in names]
+    for name, value in values.items():
+        if value is not None:
+            quoted = value.replace("\\", "\\\\").replace("'", "''")
+            kept.append(f"{name} = '{quoted}'")
+    beside = path.with_suffix(".retune")
+    status = path.stat()
+    beside.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    os.chown(beside, status.st_uid, status.st_gid)
+    beside.chmod(status.st_mode & 0o777)
+    beside.replace(path)
+
+
+def _answers(where: Mapping[str, Any]) -> bool:
+    try:
+        _started(where)
+    except TuningError:
+        return False
+    return True
 
 
 def _started(where: Mapping[str, Any]) -> str:

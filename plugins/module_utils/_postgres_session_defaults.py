@@ -284,10 +284,9 @@ def _write(connection: psycopg.Connection[Any], changes: list[Change], where: st
             f"{change.target.variable if change else 'postgres_role_settings'} on {where}: another session holds a lock on "
             "what has to be changed; nothing was changed, run again"
         ) from error
-    except psycopg.OperationalError:
-        raise
     except psycopg.Error as error:
-        assert change is not None  # noqa: S101 - an error has a statement
+        if connection.broken or change is None:
+            raise
         raise TuningError(
             f"{change.target.variable} on {where}: {change.name}: {one_line(error)}; nothing was changed"
         ) from error

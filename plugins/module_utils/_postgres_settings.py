@@ -298,15 +298,19 @@ def _write(connection: psycopg.Connection[Any], server: Server, decisions: Seque
         for decision in (d for d in decisions if d.write):
             _alter_system(connection, server.parameters.get(decision.name.lower()), decision.name, decision.value)
             written.append(decision)
-    except psycopg.OperationalError:
-        raise  # the server is gone: the next run goes on from what is in the file
     except psycopg.Error as error:
-        for done in reversed(written):
-            _put_back(connection, done.name, _automatic(server, done.name))
+        if connection.broken:
+            raise  # the server is gone: the next run goes on from what is in the file
+        _put_back(connection, server, written)
         raise server.error(decision.name, f"the server refused it: {one_line(error)}; nothing was changed") from error
     if any(decision.needs for decision in decisions):
-        _reload(connection)
-        _prove(connection, server, decisions)
+        try:
+            _reload(connection)
+            _prove(connection, server, decisions)
+        except TuningError:
+            _put_back(connection, server, written)
+            connection.execute("select pg_reload_conf()")
+            raise
 
 
 def _alter_system(connection: psycopg.Connection[Any], parameter: Parameter | None, name: str, value: Any) -> None:
@@ -322,11 +326,13 @@ def _alter_system(connection: psycopg.Connection[Any], parameter: Parameter | No
     connection.execute(sql.SQL("alter system set {} = {}").format(identifier, literals))
 
 
-def _put_back(connection: psycopg.Connection[Any], name: str, before: str | None) -> None:
-    if before is None or name.lower() not in lists.LIST_PARAMETERS:
-        _alter_system(connection, None, name, before)
-    else:
-        _alter_system(connection, None, name, lists.split_list(name, before))
+def _put_back(connection: psycopg.Connection[Any], server: Server, written: Sequence[Decision]) -> None:
+    """Make postgresql.auto.conf say again what it said before."""
+    for decision in reversed(written):
+        before: Any = _automatic(server, decision.name)
+        if before is not None and decision.name.lower() in lists.LIST_PARAMETERS:
+            before = lists.split_list(decision.name, before)
+        _alter_system(connection, None, decision.name, before)
 
 
 def _reload(connection: psycopg.Connection[Any]) -> None:

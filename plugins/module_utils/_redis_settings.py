@@ -73,6 +73,8 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     with connect(options["connection"]) as client:
         server = _read(client, options["connection"], [name.lower() for name in wanted])
         decisions = [_decide(server, name, given, options["persist"]) for name, given in wanted.items()]
+        _refuse_unbounded_cache(server, decisions)
+        _refuse_to_lock_out(server, decisions, options["connection"].get("password"))
         changes = [decision for decision in decisions if decision.set_it or decision.rewrite]
         if changes and options["verify"]:
             found = changes[0]
@@ -84,7 +86,9 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             )
         if changes and not check_mode:
             _write(client, server, changes, options["persist"])
-    return _result(server, changes, options["controls"])
+    result = _result(server, changes, options["controls"])
+    result["warnings"] = _warnings(server, decisions, options["persist"])
+    return result
 
 
 def _read(client: Client, where: Mapping[str, Any], names: list[str]) -> Server:
@@ -170,6 +174,38 @@ def _decide(server: Server, given_name: str, given: Any, persist: bool) -> Decis
     return Decision(name, before, wanted, wanted, running != wanted, stale_file)
 
 
+def _warnings(server: Server, decisions: list[Decision], persist: bool) -> list[str]:
+    """What is as the inventory says, and still not what its author may think."""
+    policy = next((decision.value for decision in decisions if decision.name == "maxmemory-policy"), "")
+    found = []
+    if policy.startswith("volatile-"):
+        found.append(
+            f"maxmemory-policy {policy} on {server.endpoint} evicts the keys that have a TTL and no others: sessions with a "
+            "TTL are what goes; keys that must stay belong to an instance of their own, with noeviction"
+        )
+    if persist and server.config_file and server.in_file is None:
+        found.append(
+            f"{server.config_file} of {server.endpoint} cannot be read from where this runs, so drift in it is not seen"
+        )
+    return found
+
+
+def _refuse_unbounded_cache(server: Server, decisions: list[Decision]) -> None:
+    """An evicting policy without a limit never evicts: the cache grows until the host has no memory left."""
+    values = {decision.name: decision.value for decision in decisions}
+    if values.get("maxmemory-policy", "noeviction") != "noeviction" and values.get("maxmemory") == "0":
+        raise server.error("maxmemory", f"0 is no limit, with which {values['maxmemory-policy']} never evicts; give a size")
+
+
+def _refuse_to_lock_out(server: Server, decisions: list[Decision], password: str | None) -> None:
+    for decision in decisions:
+        if decision.name == "requirepass" and decision.set_it and decision.value != (password or ""):
+            raise server.error(
+                "requirepass",
+                "with another password than redis_connection.password this run could not go on; change it by hand",
+            )
+
+
 def _file_value(server: Server, name: str, present: str) -> str | None:
     """What the server's file stands for, canonical; None where that cannot be known."""
     if server.in_file is None:
@@ -186,9 +222,9 @@ def _file_value(server: Server, name: str, present: str) -> str | None:
 def _write(client: Client, server: Server, changes: list[Decision], persist: bool) -> None:
     wanted = {decision.name: decision.value for decision in changes if decision.set_it}
     _set(client, server, wanted)
+    _prove(client, server, wanted)
     if persist:
         _rewrite(client, server, wanted)
-    _prove(client, server, wanted)
 
 
 def _set(client: Client, server: Server, wanted: Mapping[str, str]) -> None:
@@ -228,7 +264,12 @@ def _prove(client: Client, server: Server, wanted: Mapping[str, str]) -> None:
         pipeline.config_get(name)
     for name, answer in zip(wanted, pipeline.execute(), strict=True):
         if canonical(name, answer[name], answer[name]) != wanted[name]:
-            raise server.error(name, f"set to {wanted[name]}, but the server runs with {answer[name]}")
+            former = [word for given in wanted for word in (given, server.running[given])]
+            client.execute_command("CONFIG SET", *former)
+            raise server.error(
+                name,
+                f"set to {wanted[name]!r}, which the server made {answer[name]!r}; nothing was changed, write it that way",
+            )
 
 
 def _result(server: Server, changes: list[Decision], controls: Mapping[str, Any]) -> dict[str, Any]:

@@ -269,6 +269,8 @@ def _read_or_text(parameter: Parameter, text: str) -> Value:
 
 def _running(parameter: Parameter, in_file: Value) -> Value:
     hidden = parameter.source in _PRIVATE_SOURCES or parameter.name.startswith(_PRIVATE_PREFIX)
+    if parameter.name == "archive_command" and parameter.running == "(disabled)":
+        return in_file  # shown instead of the value while archive_mode is off
     if parameter.running is None or hidden:
         return in_file
     return _read_or_text(parameter, parameter.running)

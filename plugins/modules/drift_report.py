@@ -40,8 +40,12 @@ drift:
   description: By host, control and parameter what is and what is wanted.
   returned: always
   type: dict
+errors:
+  description: By host why it could not be compared.
+  returned: always
+  type: dict
 summary:
-  description: The same as one line of text; empty when there is none.
+  description: All of it as one line of text; empty when there is nothing to tell.
   returned: always
   type: str
 """

@@ -13,11 +13,7 @@ version_added: 0.1.0
 description:
   - Takes the lock that keeps two applies of one environment apart, for as long as the playbook runs. A run in check
     mode takes none.
-options:
-  environment:
-    description: Name of the environment.
-    type: str
-    required: true
+options: {}
 attributes:
   action:
     support: full
@@ -35,7 +31,6 @@ author:
 EXAMPLES = r"""
 - name: Keep other applies out
   leadgen.tuning.environment_lock:
-    environment: staging
   run_once: true
 """
 

@@ -26,6 +26,13 @@ options:
     type: list
     elements: str
     required: true
+  previous:
+    description:
+      - The former entries of C(postgresql.auto.conf), as RV(leadgen.tuning.postgres_settings#module:previous) gives them.
+      - A server that does not come back is put back on them and started, where its file can be written from where the
+        module runs; the run fails all the same.
+    type: dict
+    default: {}
   timeout:
     description: Seconds for the command, and then for the server to answer.
     type: int

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
-from ansible_collections.leadgen.tuning.plugins.plugin_utils._record import is_alive, now
+from ansible_collections.leadgen.tuning.plugins.plugin_utils._record import identity, is_alive, now
 
 
 def _path(directory: Path, environment: str) -> Path:
@@ -30,7 +30,9 @@ def holder(directory: Path, environment: str) -> dict[str, Any] | None:
         held: dict[str, Any] = json.loads(_path(directory, environment).read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    if held["host"] == socket.gethostname() and not is_alive(held["pid"]):
+    if not isinstance(held, dict) or not {"who", "host", "pid", "process", "since"} <= set(held):
+        return None  # torn
+    if held["host"] == socket.gethostname() and not is_alive(held["pid"], held["process"]):
         return None
     return held
 
@@ -41,7 +43,7 @@ def take(directory: Path, environment: str, who: str, pid: int) -> None:
     :raises TuningError: when another run holds it.
     """
     directory.mkdir(mode=0o750, parents=True, exist_ok=True)
-    mine = {"who": who, "host": socket.gethostname(), "pid": pid, "since": now()}
+    mine = {"who": who, "host": socket.gethostname(), "pid": pid, "process": identity(pid), "since": now()}
     with _alone(directory):
         held = holder(directory, environment)
         if held and not _is_same(held, mine):

@@ -9,10 +9,11 @@ appends them with the outcome ``interrupted``.
 from __future__ import annotations
 
 import fcntl
+import getpass
 import json
 import os
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,22 @@ SCHEMA = 1
 def log_directory(project: Path) -> Path:
     """Where the log is kept: ``RETUNE_LOG_DIRECTORY``, else ``performance-log`` in the project."""
     return Path(os.environ.get("RETUNE_LOG_DIRECTORY") or project / "performance-log")
+
+
+def environment_name(variables: Mapping[str, Any], inventories: Iterable[str]) -> str:
+    """What the runner was given, else the variable ``tuning_environment``, else the name of the inventory's folder."""
+    given = os.environ.get("RETUNE_ENVIRONMENT") or variables.get("tuning_environment")
+    if given:
+        return str(given)
+    for source in inventories:
+        path = Path(source)
+        return path.name if path.is_dir() else path.resolve().parent.name
+    return "unnamed"
+
+
+def user() -> str:
+    """Who runs this: the person behind sudo, where there is one."""
+    return os.environ.get("SUDO_USER") or getpass.getuser()
 
 
 def now() -> str:
@@ -178,7 +195,7 @@ class PerformanceLog:
         path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         beside = path.with_suffix(".new")
         with open(beside, "w", encoding="utf-8") as file:
-            json.dump({"pid": os.getpid(), "record": asdict(record)}, file)
+            json.dump({"pid": os.getpid(), "process": identity(os.getpid()), "record": asdict(record)}, file)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
@@ -194,21 +211,26 @@ class PerformanceLog:
                 continue  # of an environment whose name begins with this one's and a dot
             try:
                 left = json.loads(path.read_text(encoding="utf-8"))
-                if is_alive(left["pid"]):
+                if is_alive(left["pid"], left["process"]):
                     continue
                 record = {**left["record"], "outcome": "interrupted"}
-            except (OSError, ValueError, KeyError):
-                continue
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # not one of ours, or not whole
             self.append(json.dumps(record, separators=(",", ":")))
             path.unlink(missing_ok=True)
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process of that id runs on this machine."""
+def identity(pid: int) -> str:
+    """What tells a process from a later one of the same id, the boot and when it started; empty when it is gone."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True
+        # The fields come after the name, which is in parentheses and may hold anything (proc_pid_stat(5)).
+        started = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()[19]
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="utf-8").strip()
+    except OSError:
+        return ""
+    return f"{boot}/{started}"
+
+
+def is_alive(pid: int, known_as: str) -> bool:
+    """Whether the process of that id on this machine is still the one that was known as ``known_as``."""
+    return bool(known_as) and identity(pid) == known_as

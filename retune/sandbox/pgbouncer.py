@@ -24,7 +24,8 @@ class PgBouncer(Service):
         self.run("pgbouncer", "-d", self.folder / "pgbouncer.ini")
 
     def answers(self) -> bool:
-        return can_query(self.state, "pgbouncer")
+        # A pooler whose server is down holds a query for minutes before it refuses it.
+        return can_query(self.state, "postgres") and can_query(self.state, "pgbouncer")
 
     def host_variables(self) -> dict[str, object]:
         return {

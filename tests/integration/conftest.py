@@ -52,6 +52,7 @@ class Services:
                 "connection": self.postgres,
                 "parameters": parameters or ["any"],
                 "command": self.restart_command,
+                "previous": {},
                 "timeout": 60,
             },
             False,

@@ -104,7 +104,7 @@ def test_drift_by_ansible_playbook_alone_fails_with_a_message_of_its_own(untuned
         check=False,
     )
     assert done.returncode == 2
-    assert "Drift found: sandbox-postgres postgres.pg_stat_statements" in done.stdout
+    assert "drift found: sandbox-postgres postgres.pg_stat_statements" in done.stdout
     assert "CUSTOM STATS" in done.stdout
     assert traces(untuned) == before
 
@@ -130,7 +130,7 @@ ERRORS = [
 def test_an_error_is_one_sentence_and_exit_1(
     untuned: Services, retune: Retune, verb: str, values: str, host: str, message: str
 ) -> None:
-    before = untuned.auto_conf.read_bytes()
+    before = traces(untuned)
     done = retune(verb, *(["--yes"] if verb == "apply" else []), "--limit", host, "-e", values)
     errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
     assert done.returncode == 1
@@ -138,7 +138,7 @@ def test_an_error_is_one_sentence_and_exit_1(
     assert message in errors[0]
     assert host in errors[0]
     assert "Traceback" not in done.stdout + done.stderr
-    assert untuned.auto_conf.read_bytes() == before
+    assert traces(untuned) == before
 
 
 @pytest.mark.parametrize(
@@ -365,6 +365,101 @@ subprocess.run({untuned.restart_command!r}, check=True, stdout=subprocess.DEVNUL
     assert done.returncode == 1
     assert "verification found 45s where 30s is wanted" in done.stderr
     _assert_put_back(untuned, done)
+
+
+def test_a_server_that_cannot_start_is_put_back_and_started(untuned: Services, retune: Retune) -> None:
+    values = json.dumps({"postgres_settings": {"shared_buffers": "4TB", "autovacuum_naptime": "30s"}})
+    done = retune("apply", "--yes", "--json", "--allow-restart", "--limit", "sandbox-postgres", "-e", values)
+    assert done.returncode == 1
+    assert "shared_buffers, autovacuum_naptime put back in" in done.stderr
+    assert "the server runs again" in done.stderr
+    assert untuned.sql("show shared_buffers") == [("128MB",)]
+    assert untuned.auto_conf.read_text(encoding="utf-8").splitlines()[2:] == []
+
+
+def test_a_restart_without_a_command_is_an_error_of_the_plan(untuned: Services, retune: Retune) -> None:
+    done = retune("plan", "--allow-restart", "-e", '{"postgres_restart_command": []}')
+    assert done.returncode == 1
+    assert "postgres_restart_command on" in done.stderr
+
+
+def test_an_error_in_one_service_changes_nothing_in_another(untuned: Services, retune: Retune) -> None:
+    before = traces(untuned)
+    done = retune("apply", "--yes", "-e", '{"redis_settings": {"maxmemry": "1gb"}}')
+    assert done.returncode == 1
+    assert "redis_settings.maxmemry on" in done.stderr
+    assert traces(untuned) == before
+
+
+def test_drift_of_one_service_is_seen_when_another_is_down(untuned: Services, retune: Retune) -> None:
+    values = '{"postgres_connection": {"host": "127.0.0.1", "port": 1}}'
+    done = retune("drift", "--json", "-e", values)
+    assert done.returncode == 1
+    assert "cannot connect to PostgreSQL at 127.0.0.1:1" in done.stderr
+    changed = [decision for decision in json.loads(done.stdout)["decisions"] if decision["changed"]]
+    assert {name for decision in changed for name in decision["controls"]} == {"redis.eviction", "redis.persistence"}
+    alone = subprocess.run(
+        [ANSIBLE_PLAYBOOK, "-i", str(untuned.inventory), "playbooks/drift.yml", "-e", values],
+        cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert alone.returncode == 2
+    assert "could not tell: sandbox-postgres:" in alone.stdout
+    assert "drift found: sandbox-redis redis.eviction maxmemory:" in alone.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [("drift",), ("drift", "sandbox", "--bogus"), ("plan", "sandbox", "--timeout", "soon"), ("nonsense",)]
+)
+def test_a_usage_error_is_not_taken_for_drift(arguments: tuple[str, ...]) -> None:
+    command = [sys.executable, "-m", "retune", *arguments]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "error: " in done.stderr
+
+
+def test_an_inventory_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "hosts.yml").write_text("all: [1,2", encoding="utf-8")
+    for verb in ("plan", "drift", "doctor"):
+        command = [sys.executable, "-m", "retune", verb, str(tmp_path)]
+        done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, timeout=60)
+        assert done.returncode == 1, done.stdout
+        assert "Traceback" not in done.stderr
+
+
+def test_the_modules_run_as_another_process_too_and_keep_its_secrets(untuned: Services, tmp_path: Path) -> None:
+    # With become the action plugin hands the work to the module, packed and run as on a managed host.
+    play = tmp_path / "play.yml"
+    play.write_text(
+        """
+- hosts: all
+  gather_facts: false
+  become: true
+  become_method: ansible.builtin.su
+  become_user: root
+  tasks:
+    - leadgen.tuning.redis_settings:
+        connection: "{{ redis_connection }}"
+        settings: {maxmemory: 77mb, masterauth: s3cret-of-redis}
+      when: redis_connection is defined
+    - leadgen.tuning.postgres_settings:
+        connection: "{{ postgres_connection }}"
+        settings: {work_mem: 8192kB}
+      when: postgres_connection is defined
+""",
+        encoding="utf-8",
+    )
+    if os.geteuid() != 0:
+        pytest.skip("su asks anyone but root for a password")
+    done = subprocess.run(
+        [ANSIBLE_PLAYBOOK, "-i", str(untuned.inventory), "-vvv", "--diff", str(play)],
+        cwd=PROJECT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert "s3cret" not in done.stdout
+    assert untuned.sql("select setting from pg_file_settings where name = 'work_mem'") == [("8MB",)]
+    with untuned.redis_client() as client:
+        assert client.config_get("maxmemory") == {"maxmemory": str(77 * 1024**2)}
+        client.config_set("masterauth", "")
 
 
 def _apply_with_restart(retune: Retune, command: list[str]) -> subprocess.CompletedProcess[str]:

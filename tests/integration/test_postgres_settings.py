@@ -201,6 +201,8 @@ ERRORS = [
     ({"pg_stat_statements.max": 5000}, r"no library named pg_stat_statements is loaded.*shared_preload_libraries"),
     ({"shared_preload_libraries": {"ensure": ["no_such_library"]}}, r"no_such_library is not installed"),
     ({"shared_preload_libraries": {"append": ["auto_explain"]}}, r"'ensure' and 'absent'"),
+    ({"transaction_read_only": "on"}, r"postgres_settings\.transaction_read_only on .*cannot be changed; nothing was"),
+    ({"WORK_MEM": "8MB"}, r"the settings name work_mem and WORK_MEM, which are one parameter"),
     ({"log_timezone": "Nowhere/Land"}, r"postgres_settings\.log_timezone on .*the server refused it.*nothing was changed"),
 ]
 
@@ -277,3 +279,11 @@ def test_a_parameter_taken_out_of_the_files_that_waits_for_a_restart_stops_nobod
     untuned.sql("select pg_reload_conf()")
     assert run(untuned, {"work_mem": "8MB"})["changed"]
     assert plan(untuned, {"max_connections": 100})["pending_restart"] == ["max_connections"]
+
+
+def test_archiving_is_switched_on_with_its_command(untuned: Services) -> None:
+    wanted = {"archive_mode": True, "archive_command": "/bin/true"}
+    assert run(untuned, wanted)["pending_restart"] == ["archive_mode"]
+    assert plan(untuned, wanted)["changed"] is False
+    untuned.restart_postgres()
+    assert (plan(untuned, wanted)["changed"], plan(untuned, wanted)["pending_restart"]) == (False, [])

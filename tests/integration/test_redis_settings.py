@@ -130,6 +130,9 @@ ERRORS = [
     ({"databases": 32}, r"redis_settings\.databases on .*cannot change it while it runs"),
     ({"notify-keyspace-events": "Q"}, r"'Q' are not classes"),
     ({"maxclients": 1_000_000}, r"redis_settings\.maxclients on .*Redis refused it.*nothing was changed"),
+    ({"latency-tracking-info-percentiles": "50.0 99.0"}, r"which the server made '50 99'; nothing was changed"),
+    ({"maxmemory": 0, "maxmemory-policy": "allkeys-lru"}, r"redis_settings\.maxmemory on .*0 is no limit"),
+    ({"requirepass": "another"}, r"redis_settings\.requirepass on .*could not go on"),
     ({"timeout": None}, r"takes a text, a number or a list"),
 ]
 
@@ -195,3 +198,10 @@ def test_a_secret_never_shows(untuned: Services) -> None:
     assert result["changed"]
     assert again["changed"]
     assert "secret" not in f"{result}{again}"
+
+
+def test_a_policy_that_does_not_protect_keys_is_warned_of(untuned: Services) -> None:
+    warnings = plan(untuned, {"maxmemory": "64mb", "maxmemory-policy": "volatile-lru"})["warnings"]
+    assert len(warnings) == 1
+    assert "evicts the keys that have a TTL" in warnings[0]
+    assert plan(untuned, {"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru"})["warnings"] == []

@@ -293,3 +293,12 @@ def test_an_editor_in_the_sandbox_is_not_ours(running: Sandbox) -> None:
         running.restart(["postgres"])
         assert reader.poll() is None
         reader.terminate()
+
+
+def test_status_answers_at_once_when_postgres_is_down(empty: Sandbox) -> None:
+    empty.up(events=2_000, leads=100, keys=50, services=("postgres", "pgbouncer"))
+    psutil.Process(empty.status()["postgres"]["pid"]).kill()
+    assert processes.poll(lambda: not empty.status()["postgres"]["ready"], 10)
+    started = time.monotonic()
+    assert not empty.status()["pgbouncer"]["ready"]
+    assert time.monotonic() - started < 10

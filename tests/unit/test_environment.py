@@ -80,7 +80,8 @@ def test_run_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "sesame")
     monkeypatch.delenv("ANSIBLE_CONFIG", raising=False)
     monkeypatch.delenv(KEEP, raising=False)
-    environment = run_environment(tmp_path, tmp_path / "record.json")
+    environment = run_environment(tmp_path, "staging", tmp_path / "record.json")
+    assert environment["RETUNE_ENVIRONMENT"] == "staging"
     assert environment["PATH"].split(os.pathsep) == [str(Path(sys.executable).parent), "/usr/bin"]
     assert environment["ANSIBLE_CONFIG"] == str(tmp_path / "ansible.cfg")
     assert environment["RETUNE_RECORD_FILE"] == str(tmp_path / "record.json")
@@ -89,4 +90,4 @@ def test_run_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_checkouts_configuration_is_used_whatever_the_shell_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ANSIBLE_CONFIG", "/etc/own.cfg")
-    assert run_environment(tmp_path, tmp_path / "record.json")["ANSIBLE_CONFIG"] == str(tmp_path / "ansible.cfg")
+    assert run_environment(tmp_path, "staging", tmp_path / "record.json")["ANSIBLE_CONFIG"] == str(tmp_path / "ansible.cfg")

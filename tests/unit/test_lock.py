@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.plugin_utils import _lock
 from ansible_collections.leadgen.tuning.plugins.plugin_utils._lock import holder, release, take
-from ansible_collections.leadgen.tuning.plugins.plugin_utils._record import now
+from ansible_collections.leadgen.tuning.plugins.plugin_utils._record import identity, now
 
 ENVIRONMENT = "staging"
 SINCE = "2026-01-02T03:04:05+00:00"
@@ -44,7 +44,7 @@ def dead_pid() -> int:
 def hold(directory: Path, pid: int, host: str | None = None) -> Path:
     """Write the lock of another run."""
     path = directory / f"{ENVIRONMENT}.lock"
-    held = {"who": "bob", "host": host or socket.gethostname(), "pid": pid, "since": SINCE}
+    held = {"who": "bob", "host": host or socket.gethostname(), "pid": pid, "process": identity(pid), "since": SINCE}
     path.write_text(json.dumps(held), encoding="utf-8")
     return path
 
@@ -186,3 +186,17 @@ def test_the_lock_is_held_while_its_holder_lives(tmp_path: Path) -> None:
     assert results[0] == "taken"
     assert all("another apply of staging is running: ann" in result for result in results[1:])
     assert holder(tmp_path, ENVIRONMENT) is None  # they are all gone now
+
+
+def test_an_id_that_was_used_again_holds_nothing(tmp_path: Path) -> None:
+    held = {"who": "bob", "host": socket.gethostname(), "pid": 1, "process": "an-earlier-boot/42", "since": SINCE}
+    (tmp_path / f"{ENVIRONMENT}.lock").write_text(json.dumps(held), encoding="utf-8")
+    assert holder(tmp_path, ENVIRONMENT) is None
+    take(tmp_path, ENVIRONMENT, "ann", os.getpid())
+
+
+@pytest.mark.parametrize("torn", ["{}", "[]", "3", '{"pid": 1}'])
+def test_a_lock_without_its_fields_holds_nothing(tmp_path: Path, torn: str) -> None:
+    (tmp_path / f"{ENVIRONMENT}.lock").write_text(torn, encoding="utf-8")
+    release(tmp_path, ENVIRONMENT, os.getpid())
+    assert holder(tmp_path, ENVIRONMENT) is None

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.leadgen.tuning.plugins.plugin_utils._record import (
     PerformanceLog,
     Record,
+    identity,
     is_alive,
     log_directory,
 )
@@ -44,9 +45,10 @@ def dead_pid() -> int:
 
 
 def test_is_alive(dead_pid: int) -> None:
-    assert is_alive(os.getpid())
-    assert is_alive(1)  # it belongs to another user, or to us
-    assert not is_alive(dead_pid)
+    assert is_alive(os.getpid(), identity(os.getpid()))
+    assert is_alive(1, identity(1))  # it belongs to another user, or to us
+    assert not is_alive(os.getpid(), identity(1))
+    assert not is_alive(dead_pid, identity(dead_pid))
 
 
 def test_a_change_is_a_decision() -> None:
@@ -204,7 +206,7 @@ def test_an_odd_line_break_in_a_message_does_not_break_the_line(tmp_path: Path, 
     run = record()
     run.add_failure([CONTROL], "db1", "task", message)
     log.append(run.to_json())
-    (kept,) = read_log(log.path)
+    ((kept,), _problems) = read_log(log.path)
     assert kept.failures[0]["message"] == message
 
 
@@ -214,7 +216,7 @@ def test_bytes_that_are_no_text_are_kept(tmp_path: Path) -> None:
     run = record()
     run.add_failure([CONTROL], "db1", "task", "caf\udce9")
     log.append(run.to_json())
-    assert len(read_log(log.path)) == 1
+    assert len(read_log(log.path)[0]) == 1
 
 
 def test_partial_is_kept_and_dropped(tmp_path: Path) -> None:
@@ -268,7 +270,7 @@ def test_a_live_runs_partial_is_left_alone(tmp_path: Path) -> None:
 def test_a_damaged_partial_is_passed_over(tmp_path: Path, text: str, dead_pid: int) -> None:
     log = PerformanceLog(tmp_path, "staging")
     (tmp_path / "staging.1.partial").write_text(text)
-    (tmp_path / "staging.2.partial").write_text(json.dumps({"pid": dead_pid, "record": {"run": "2"}}))
+    (tmp_path / "staging.2.partial").write_text(json.dumps({"pid": dead_pid, "process": "", "record": {"run": "2"}}))
     log.adopt_interrupted()
     assert json.loads(log.path.read_text()) == {"run": "2", "outcome": "interrupted"}
 
@@ -277,7 +279,7 @@ def test_a_damaged_partial_is_passed_over(tmp_path: Path, text: str, dead_pid: i
 def test_the_partial_of_another_environment_is_left_alone(tmp_path: Path, other: str, dead_pid: int) -> None:
     run = record(environment=other)
     path = PerformanceLog(tmp_path, other).partial(run)
-    path.write_text(json.dumps({"pid": dead_pid, "record": {"environment": other}}))
+    path.write_text(json.dumps({"pid": dead_pid, "process": "", "record": {"environment": other}}))
     log = PerformanceLog(tmp_path, "staging")
     log.adopt_interrupted()
     assert path.exists()
