@@ -16,7 +16,7 @@ test: setup
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy retune plugins tools
-	$(BIN)/yamllint . && ANSIBLE_INVENTORY=localhost, $(BIN)/ansible-lint --offline && $(BIN)/python tools/controls_table.py --check
+	$(BIN)/yamllint . && ANSIBLE_INVENTORY_UNPARSED_FAILED=False ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED=False $(BIN)/ansible-lint --offline && $(BIN)/python tools/controls_table.py --check
 
 bench: setup
 	$(BIN)/python tests/bench/drift_check.py
