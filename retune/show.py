@@ -108,7 +108,6 @@ def _words(kind: str, result: dict[str, Any]) -> list[tuple[str, str]]:
     diff = result.get("diff") or {}
     owners = result.get("owners") or {}
     changed = {owners.get(name) for name in diff.get("after") or ()} if isinstance(diff, dict) else set()
+    moved = "differs" if result.get("check_mode") else "changed"
     at_rest = "verified" if result.get("verified") else "in sync"
-    return [
-        (control, "changed" if {control, None} & changed else at_rest) for control in sorted(result.get("controls") or ())
-    ]
+    return [(control, moved if {control, None} & changed else at_rest) for control in sorted(result.get("controls") or ())]

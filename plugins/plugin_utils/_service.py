@@ -35,7 +35,7 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
         raise NotImplementedError
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return the module's result, with the control ids and whether this was a verification, for the display."""
+        """Return the module's result, with the control ids and what kind of look it was, for the display."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
         arguments = dict(self._task.args)
@@ -47,6 +47,7 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
             result.update(self._work_here(arguments))
         else:
             result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+        result["check_mode"] = bool(self._task.check_mode)
         result["verified"] = bool(self._task.args.get("verify")) and not result.get("failed")
         result["controls"] = controls
         return result
