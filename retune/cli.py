@@ -15,7 +15,7 @@ from typing import NoReturn
 
 from retune import show
 from retune.errors import RetuneError
-from retune.playbook import Outcome, Request, explain, run
+from retune.playbook import Request, explain, run
 from retune.project import find_environment, find_project, log_directory
 from retune.record import Record, read_log
 
@@ -81,7 +81,7 @@ def _add_run_options(parser: argparse.ArgumentParser, name: str, command: Callab
         parser.add_argument("--yes", "-y", action="store_true", help="apply without showing a plan and asking first")
 
 
-def _run(options: argparse.Namespace, project: Path, playbook: str, check: bool) -> tuple[Record, Outcome]:
+def _run(options: argparse.Namespace, project: Path, playbook: str, check: bool) -> Record:
     extra_vars = list(options.extra_vars)
     if getattr(options, "allow_restart", False):
         extra_vars.append('{"tuning_allow_restart": true}')
@@ -106,11 +106,11 @@ def _run(options: argparse.Namespace, project: Path, playbook: str, check: bool)
         raise RetuneError("no control was looked at; check --tags and --limit (docs/controls.md has the controls' ids)")
     elif outcome.stopped or (outcome.returncode and outcome.record.data["outcome"] != "drift"):
         raise explain(outcome)
-    return outcome.record, outcome
+    return outcome.record
 
 
 def _compare(options: argparse.Namespace, project: Path, playbook: str, title: str) -> int:
-    record, _outcome = _run(options, project, playbook, check=True)
+    record = _run(options, project, playbook, check=True)
     if options.json:
         print(json.dumps(record.data))
     elif record.rows():
@@ -142,7 +142,7 @@ def _apply(options: argparse.Namespace, project: Path) -> int:
             return code
         if not _confirmed():
             return COULD_NOT_TELL
-    record, _outcome = _run(options, project, "apply.yml", check=False)
+    record = _run(options, project, "apply.yml", check=False)
     if options.json:
         print(json.dumps(record.data))
     else:
@@ -174,7 +174,7 @@ def _doctor(options: argparse.Namespace, project: Path) -> int:
             print(f"{'ok ' if finding.ok else 'BAD'}  {finding.text}")
     healthy = all(finding.ok for finding in findings)
     if healthy:
-        record, _outcome = _run(options, project, "doctor.yml", check=False)
+        record = _run(options, project, "doctor.yml", check=False)
         healthy = not record.failures
         if not options.json and healthy:
             print("ok   every host answers, and the inventory's values suit it")

@@ -19,6 +19,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     one_line,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import (
+    SELECT_PARAMETERS,
     Configured,
     Parameter,
     Value,
@@ -175,8 +176,7 @@ def _check_targets(connection: psycopg.Connection[Any], wanted: list[tuple[Targe
 def _changes(connection: psycopg.Connection[Any], wanted: list[tuple[Target, str, Any]], where: str) -> list[Change]:
     names = [name.lower() for _target, name, _value in wanted]
     rows = connection.execute(
-        "select name, vartype, unit, context, min_val, max_val, enumvals, boot_val, setting, source"
-        " from pg_settings where lower(name) = any(%s)",
+        SELECT_PARAMETERS + "lower(name) = any(%s)",
         (names,),
     )
     parameters = {row["name"].lower(): make_parameter(row, connection.info.server_version) for row in rows}

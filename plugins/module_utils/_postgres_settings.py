@@ -20,6 +20,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import (
     SECRET_PARAMETERS,
+    SELECT_PARAMETERS,
     Configured,
     Decision,
     Parameter,
@@ -88,7 +89,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def _read(connection: psycopg.Connection[Any], where: Mapping[str, Any], names: Sequence[str]) -> Server:
-    """Read in two round trips what every decision needs."""
+    """Read in two round trips what every decision needs; a role that is no superuser takes a third."""
     with connection.pipeline():
         about = connection.execute(
             "select current_setting('server_version_num')::int as version,"
@@ -99,8 +100,7 @@ def _read(connection: psycopg.Connection[Any], where: Mapping[str, Any], names: 
             " coalesce(current_setting('allow_alter_system', true), 'on') = 'on' as alter_system_allowed"
         )
         rows = connection.execute(
-            "select name, vartype, unit, context, min_val, max_val, enumvals, boot_val, setting, source"
-            " from pg_settings where lower(name) = any(%s) or name = 'shared_preload_libraries'",
+            SELECT_PARAMETERS + "lower(name) = any(%s) or name = 'shared_preload_libraries'",
             ([name.lower() for name in names],),
         )
     facts = one_row(about)

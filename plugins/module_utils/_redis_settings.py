@@ -125,10 +125,10 @@ def _runs_here(about: Mapping[str, Any]) -> bool:
     return title.startswith(("redis-server", "valkey-server", "/")) and f":{about['tcp_port']}" in title
 
 
-def _read_file(path: str, depth: int = 0) -> dict[str, str] | None:
+def _read_file(path: str) -> dict[str, str] | None:
     """The values of a redis.conf and of the files that it includes; None when one cannot be read."""
     directives: list[tuple[str, list[str]]] = []
-    if not _collect(path, directives, depth):
+    if not _collect(path, directives, 0):
         return None
     return file_values(directives)
 

@@ -292,6 +292,12 @@ def _differs_from_running(parameter: Parameter, wanted: Value, running: Value) -
     return _differs(parameter, wanted, running)
 
 
+# The columns that make_parameter() takes, to be followed by a condition.
+SELECT_PARAMETERS = (
+    "select name, vartype, unit, context, min_val, max_val, enumvals, boot_val, setting, source from pg_settings where "
+)
+
+
 def make_parameter(row: Mapping[str, Any], version: int) -> Parameter:
     """Make a Parameter of a row of pg_settings; ``version`` as in server_version_num."""
     return Parameter(
