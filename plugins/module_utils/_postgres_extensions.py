@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
@@ -29,32 +29,41 @@ ARGUMENT_SPEC: dict[str, Any] = {
 _ABSENT = "absent"
 
 
-def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
-    """Create what is missing of ``extensions`` in each of ``databases``; an installed one is left at its version.
+# The update path is asked for only where the versions differ, since the server works out every pair of versions for it.
+_SELECT_EXTENSIONS = """
+    select wanted.name, available.default_version, available.installed_version,
+           available.installed_version <> available.default_version and exists (
+               select from pg_extension_update_paths(wanted.name) as update
+               where update.source = available.installed_version and update.target = available.default_version
+               and update.path is not null
+           ) as behind
+    from unnest(%s::text[]) as wanted(name)
+    left join pg_available_extensions as available on available.name = wanted.name
+"""
 
-    :raises TuningError: when a database or an extension's files are not there, or the role may not create it.
+
+def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Create what is missing of ``extensions`` in each of ``databases``, and update what is behind the server's files.
+
+    An installed version from which no update script leads to the default one, such as a newer one, is left.
+
+    :raises TuningError: when a database or an extension's files are not there, or the role may not create or update it.
     """
     before: dict[str, str] = {}
     after: dict[str, str] = {}
     for database in options["databases"]:
         with connect(options["connection"], database) as connection:
-            rows = connection.execute(
-                "select wanted.name, available.default_version, available.installed_version"
-                " from unnest(%s::text[]) as wanted(name)"
-                " left join pg_available_extensions as available on available.name = wanted.name",
-                (options["extensions"],),
-            ).fetchall()
-            missing = [row for row in rows if row["installed_version"] is None]
-            for row in missing:
+            rows = connection.execute(_SELECT_EXTENSIONS, (options["extensions"],)).fetchall()
+            changes = [row for row in rows if row["installed_version"] is None or row["behind"]]
+            for row in changes:
                 _check_available(row, endpoint(options["connection"]))
-                before[f"{database}.{row['name']}"] = _ABSENT
+                before[f"{database}.{row['name']}"] = row["installed_version"] or _ABSENT
                 after[f"{database}.{row['name']}"] = row["default_version"]
             if not check_mode and not options["verify"]:
-                _create(connection, database, [row["name"] for row in missing])
+                _write(connection, database, changes)
     if options["verify"] and after:
-        raise TuningError(
-            f"postgres_extensions on {endpoint(options['connection'])}: verification misses {', '.join(after)}"
-        )
+        found = ", ".join(f"{name} {version}" for name, version in before.items())
+        raise TuningError(f"postgres_extensions on {endpoint(options['connection'])}: verification found {found}")
     return {"changed": bool(after), "diff": {"before": before, "after": after}}
 
 
@@ -66,14 +75,18 @@ def _check_available(row: Mapping[str, Any], where: str) -> None:
         )
 
 
-def _create(connection: psycopg.Connection[Any], database: str, names: list[str]) -> None:
-    for name in names:
+def _write(connection: psycopg.Connection[Any], database: str, changes: Sequence[Mapping[str, Any]]) -> None:
+    for row in changes:
+        verb = "update" if row["behind"] else "create"
+        statement = "alter extension {} update to {}" if row["behind"] else "create extension if not exists {} cascade"
         try:
-            connection.execute(sql.SQL("create extension if not exists {} cascade").format(sql.Identifier(name)))
+            connection.execute(sql.SQL(statement).format(sql.Identifier(row["name"]), sql.Literal(row["default_version"])))
         except psycopg.errors.InsufficientPrivilege as error:
             raise TuningError(
-                f"postgres_databases: the role may not create {name} in {database}: {one_line(error)}; "
-                "connect as a superuser, or have one create it"
+                f"postgres_databases: the role may not {verb} {row['name']} in {database}: {one_line(error)}; "
+                f"connect as a superuser, or have one {verb} it"
             ) from error
         except psycopg.Error as error:
-            raise TuningError(f"postgres_extensions: {name} cannot be created in {database}: {one_line(error)}") from error
+            raise TuningError(
+                f"postgres_extensions: cannot {verb} {row['name']} in {database}: {one_line(error)}"
+            ) from error

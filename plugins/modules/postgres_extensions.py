@@ -2,16 +2,17 @@
 # Copyright: (c) 2026, Retune maintainers
 # GNU General Public License v3.0+ (see COPYING or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Create PostgreSQL extensions in every application database."""
+"""Create and update PostgreSQL extensions in every application database."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: postgres_extensions
-short_description: Create PostgreSQL extensions in every application database
+short_description: Create and update PostgreSQL extensions in every application database
 version_added: 0.1.0
 description:
-  - Creates what is missing. An extension that is there is left at its version.
+  - Creates what is missing, and updates what is behind the version of the files on the server.
+  - An installed version from which no update script leads to that of the files is left as it is.
 extends_documentation_fragment:
   - leadgen.tuning.postgres
 options:
@@ -26,7 +27,7 @@ options:
     elements: str
     required: true
   verify:
-    description: Fail when something is missing, and change nothing.
+    description: Fail when something is missing or behind, and change nothing.
     type: bool
     default: false
 attributes:
@@ -35,7 +36,7 @@ attributes:
     description: Reports exactly what a run would change, and changes nothing.
   diff_mode:
     support: full
-    description: Names database and extension, and the version that is created.
+    description: Names database and extension, and the versions before and after.
 author:
   - Retune maintainers (@leadgen)
 """
@@ -50,7 +51,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 diff:
-  description: A key C(database.extension) for each that is missing.
+  description: A key C(database.extension) for each that is missing or behind.
   returned: always
   type: dict
   sample: {before: {leadgen.pg_stat_statements: absent}, after: {leadgen.pg_stat_statements: "1.10"}}

@@ -159,18 +159,50 @@ def test_one_run_reloads_once(untuned: Services) -> None:
     assert traces(untuned)[-1] == before + 1
 
 
-def test_a_plan_does_not_wait_behind_a_lock(untuned: Services) -> None:
-    options = {
-        "connection": untuned.postgres,
+def extension_options(services: Services, verify: bool = False) -> dict[str, Any]:
+    return {
+        "connection": services.postgres,
         "databases": ["leadgen"],
         "extensions": ["pg_stat_statements"],
-        "verify": False,
+        "verify": verify,
     }
+
+
+def test_a_plan_does_not_wait_behind_a_lock(untuned: Services) -> None:
     connection = {name: value for name, value in untuned.postgres.items() if value is not None}
     with psycopg.connect(**connection) as holder:
         holder.execute("lock table pg_catalog.pg_extension in share row exclusive mode")
-        assert extensions(options, True)["diff"]["before"] == {"leadgen.pg_stat_statements": "absent"}
+        planned = extensions(extension_options(untuned), True)
+        assert planned["diff"]["before"] == {"leadgen.pg_stat_statements": "absent"}
         assert plan(untuned, {"autovacuum_naptime": "20s"})["changed"]
+
+
+def installed_version(services: Services) -> str:
+    [(version,)] = services.sql("select extversion from pg_extension where extname = 'pg_stat_statements'")
+    return str(version)
+
+
+def test_an_extension_behind_the_files_is_updated(untuned: Services) -> None:
+    untuned.sql("create extension pg_stat_statements version '1.8'")
+    [(newest,)] = untuned.sql("select default_version from pg_available_extensions where name = 'pg_stat_statements'")
+    planned = extensions(extension_options(untuned), True)
+    assert planned["diff"] == {
+        "before": {"leadgen.pg_stat_statements": "1.8"},
+        "after": {"leadgen.pg_stat_statements": newest},
+    }
+    assert installed_version(untuned) == "1.8"
+    with pytest.raises(TuningError, match=r"verification found leadgen\.pg_stat_statements 1\.8"):
+        extensions(extension_options(untuned, verify=True), False)
+    assert extensions(extension_options(untuned), False)["diff"] == planned["diff"]
+    assert installed_version(untuned) == newest
+    assert not extensions(extension_options(untuned), True)["changed"]
+
+
+def test_an_extension_newer_than_the_files_is_left(untuned: Services) -> None:
+    untuned.sql("create extension pg_stat_statements")
+    untuned.sql("update pg_extension set extversion = '99.0' where extname = 'pg_stat_statements'")
+    assert not extensions(extension_options(untuned), False)["changed"]
+    assert installed_version(untuned) == "99.0"
 
 
 def test_null_takes_out_what_alter_system_wrote(untuned: Services) -> None:
