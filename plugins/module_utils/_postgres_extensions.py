@@ -28,7 +28,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 _ABSENT = "absent"
 
-
 # The update path is asked for only where the versions differ, since the server works out every pair of versions for it.
 _SELECT_EXTENSIONS = """
     select wanted.name, available.default_version, available.installed_version,
@@ -77,10 +76,12 @@ def _check_available(row: Mapping[str, Any], where: str) -> None:
 
 def _write(connection: psycopg.Connection[Any], database: str, changes: Sequence[Mapping[str, Any]]) -> None:
     for row in changes:
-        verb = "update" if row["behind"] else "create"
-        statement = "alter extension {} update to {}" if row["behind"] else "create extension if not exists {} cascade"
+        if row["behind"]:
+            verb, statement = "update", sql.SQL("alter extension {} update")
+        else:
+            verb, statement = "create", sql.SQL("create extension if not exists {} cascade")
         try:
-            connection.execute(sql.SQL(statement).format(sql.Identifier(row["name"]), sql.Literal(row["default_version"])))
+            connection.execute(statement.format(sql.Identifier(row["name"])))
         except psycopg.errors.InsufficientPrivilege as error:
             raise TuningError(
                 f"postgres_databases: the role may not {verb} {row['name']} in {database}: {one_line(error)}; "
