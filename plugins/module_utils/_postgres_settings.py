@@ -1,23 +1,28 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Server-wide parameters through ALTER SYSTEM: read, decide, write, reload once, prove."""
+"""Server-wide parameters: read, decide, and have the kind of server bring the decisions about."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils import _lists as lists
+from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_memory as memory_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
-from ansible_collections.leadgen.tuning.plugins.module_utils._owners import owner_arguments, owners, select
+from ansible_collections.leadgen.tuning.plugins.module_utils._owners import (
+    owner_arguments,
+    owner_of,
+    owners,
+    select,
+)
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     connect,
     connection_argument,
     endpoint,
-    one_line,
     one_row,
 )
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_kinds import SIGNS, by_files, by_signs
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_server import Kind, Server
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import (
     SECRET_PARAMETERS,
     SELECT_PARAMETERS,
@@ -27,12 +32,10 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._settings import (
     decide,
     make_parameter,
     pg_stat_statements_parameters,
-    written,
 )
 
 try:
     import psycopg
-    from psycopg import sql
 except ImportError:  # connect() says so
     pass
 
@@ -40,55 +43,37 @@ ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
     "settings": {"type": "dict", "required": True},
     **owner_arguments(),
+    "remember": {"type": "bool", "default": False},
     "verify": {"type": "str", "choices": ["configured", "running"]},
 }
 
-_RELOAD_SECONDS = 10.0
-_RELOAD_POLL_SECONDS = 0.02
 _PARAMETER_PRIVILEGES_SINCE = 150000
 _AUTO_FILE = "postgresql.auto.conf"
 # What pg_file_settings says of a value that only waits for a restart, among other things.
 _NOT_APPLIED = "setting could not be applied"
 
 
-@dataclass
-class Server:
-    """What was read of one server, before anything was decided."""
-
-    endpoint: str
-    version: int
-    superuser: bool
-    can_reload: bool
-    alter_system_allowed: bool
-    parameters: dict[str, Parameter]  # by lower-case name
-    configured: dict[str, Configured]  # by lower-case name
-    broken: list[str]  # lines that keep the files from being loaded
-    privileged: set[str] = field(default_factory=set)  # names that this role may ALTER SYSTEM
-
-    def error(self, name: str, reason: str) -> TuningError:
-        """An error about one entry of the inventory's dictionary."""
-        return TuningError(f"postgres_settings.{name} on {self.endpoint}: {reason}")
-
-
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Bring ``settings`` about, those of the controls in ``only``; in check mode say what that would change.
+
+    With ``remember``, what an earlier run wrote and the settings no longer name is taken out.
 
     :raises TuningError: for a wrong name or value, a missing privilege, or a server that cannot be reached; nothing has
         been changed then, or what had been is put back.
     """
     wanted = select(options)
     with connect(options["connection"]) as connection:
-        server = _read(connection, options["connection"], list(wanted))
-        decisions = _decide(server, wanted, options["settings"])
+        server = _read(connection, options, list(wanted))
+        decisions = [*_decide(server, wanted, options["settings"]), *_forget(server, options)]
         if options["verify"]:
             _verify(server, decisions, options["verify"])
-        _refuse_what_would_fail(connection, server, decisions)
+        server.kind.refuse(connection, server, decisions)
         if not check_mode:
-            _write(connection, server, decisions)
+            server.kind.write(connection, server, decisions)
     return _result(server, decisions, options["controls"])
 
 
-def _read(connection: psycopg.Connection[Any], where: Mapping[str, Any], names: Sequence[str]) -> Server:
+def _read(connection: psycopg.Connection[Any], options: Mapping[str, Any], names: Sequence[str]) -> Server:
     """Read in two round trips what every decision needs; a role that is no superuser takes a third."""
     with connection.pipeline():
         about = connection.execute(
@@ -97,34 +82,57 @@ def _read(connection: psycopg.Connection[Any], where: Mapping[str, Any], names: 
             " has_function_privilege('pg_catalog.pg_reload_conf()', 'execute') as can_reload,"
             " has_table_privilege('pg_catalog.pg_file_settings', 'select')"
             " and has_function_privilege('pg_catalog.pg_show_all_file_settings()', 'execute') as can_read_files,"
-            " coalesce(current_setting('allow_alter_system', true), 'on') = 'on' as alter_system_allowed"
+            " coalesce(current_setting('allow_alter_system', true), 'on') = 'on' as alter_system_allowed,"
+            " array(select name from unnest(%s::text[]) as name where current_setting(name, true) is not null) as signs",
+            (SIGNS,),
         )
         rows = connection.execute(
-            SELECT_PARAMETERS + "lower(name) = any(%s) or name = 'shared_preload_libraries'",
-            ([name.lower() for name in names],),
+            SELECT_PARAMETERS + "lower(name) = any(%s) or name = 'shared_preload_libraries'"
+            # What the memory names is in double quotes there.
+            " or position('\"' || lower(name) || '\"' in coalesce(current_setting(%s, true), '')) > 0",
+            ([name.lower() for name in names], memory_of.SYSTEM),
         )
     facts = one_row(about)
-    if not facts["can_read_files"]:
+    parameters = {row["name"].lower(): make_parameter(row, facts["version"]) for row in rows.fetchall()}
+    kind = by_signs(facts["signs"])
+    files = _read_files(connection, kind, facts["can_read_files"], options["connection"])
+    configured = _configured(files) if kind.reads_files else _as_running(parameters)
+    memory = memory_of.load(configured.get(memory_of.SYSTEM, Configured()).automatic)
+    return Server(
+        endpoint=endpoint(options["connection"]),
+        version=facts["version"],
+        kind=by_files(kind, (row["sourcefile"] or "" for row in files)),
+        superuser=facts["superuser"],
+        can_reload=facts["can_reload"],
+        alter_system_allowed=facts["alter_system_allowed"],
+        parameters={**pg_stat_statements_parameters(), **parameters},
+        configured=configured,
+        broken=_broken(files),
+        privileged=_privileged(connection, facts, [*names, *memory, memory_of.SYSTEM]),
+        remembers=options["remember"],
+        memory=memory,
+    )
+
+
+def _read_files(
+    connection: psycopg.Connection[Any], kind: Kind, allowed: bool, where: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """What the configuration files say, in reading order; nothing where the kind of server shows none."""
+    if not kind.reads_files:
+        return []
+    if not allowed:
         raise TuningError(
             f"postgres_connection.user on {endpoint(where)}: the role {where['user']!r} may not read pg_file_settings; "
             "grant it SELECT on that view and EXECUTE on pg_show_all_file_settings(), or connect as a superuser"
         )
-    files = connection.execute(
+    return connection.execute(
         "select sourcefile, sourceline, name, setting, error from pg_file_settings order by seqno"
     ).fetchall()
-    parameters = {row["name"].lower(): make_parameter(row, facts["version"]) for row in rows.fetchall()}
-    known = {**pg_stat_statements_parameters(), **parameters}
-    return Server(
-        endpoint=endpoint(where),
-        version=facts["version"],
-        superuser=facts["superuser"],
-        can_reload=facts["can_reload"],
-        alter_system_allowed=facts["alter_system_allowed"],
-        parameters=known,
-        configured=_configured(files),
-        broken=_broken(files),
-        privileged=_privileged(connection, facts, names),
-    )
+
+
+def _as_running(parameters: Mapping[str, Parameter]) -> dict[str, Configured]:
+    """What a server is configured with whose files cannot be read: what it runs with, by all that is known."""
+    return {name: Configured(about.running, None, about.running) for name, about in parameters.items()}
 
 
 def _configured(files: Sequence[Mapping[str, Any]]) -> dict[str, Configured]:
@@ -188,6 +196,22 @@ def _decide(server: Server, wanted: Mapping[str, Any], settings: Mapping[str, An
     return decisions
 
 
+def _forget(server: Server, options: Mapping[str, Any]) -> list[Decision]:
+    """Decisions to take out what an earlier run wrote and ``settings`` no longer name."""
+    if not server.remembers:
+        return []
+    named = {str(name).lower() for name in options["settings"]}
+    decisions = []
+    for name in sorted(server.memory.keys() - named):
+        selected = options["only"] is None or owner_of(name, options["controls"]) in options["only"]
+        if selected and server.is_ours(name):
+            found = server.parameters.get(name)
+            if found is None or found.running is None:  # its library is gone: there is only the entry
+                found = Parameter(name, "string", "sighup", server.automatic(name))
+            decisions.append(decide(found, server.configured[name], None))
+    return decisions
+
+
 def _verify(server: Server, decisions: Sequence[Decision], what: str) -> None:
     for decision in decisions:
         if decision.needs:
@@ -203,6 +227,8 @@ def _parameter(server: Server, name: str, settings: Mapping[str, Any]) -> Parame
 
     :raises TuningError: when the server knows no such parameter.
     """
+    if name == memory_of.SYSTEM:  # what a run put back that failed
+        return Parameter(name, "string", "sighup", server.configured.get(name, Configured()).effective or "", default="")
     found = server.parameters.get(name.lower())
     library = name.split(".", maxsplit=1)[0]
     if found and (found.running is not None or _will_be_loaded(server, library, settings)):
@@ -232,134 +258,6 @@ def _will_be_loaded(server: Server, library: str, settings: Mapping[str, Any]) -
     return False
 
 
-def _refuse_what_would_fail(connection: psycopg.Connection[Any], server: Server, decisions: Sequence[Decision]) -> None:
-    """Find before the first write, and in check mode too, whatever would stop the last."""
-    if not any(decision.needs for decision in decisions):
-        return
-    if server.broken:
-        raise TuningError(
-            f"postgres_settings on {server.endpoint}: the server cannot load its configuration: {server.broken[0]}; "
-            "mend that line first"
-        )
-    if not server.can_reload:
-        raise TuningError(
-            f"postgres_connection.user on {server.endpoint}: the role may not reload the server; "
-            "grant it EXECUTE on pg_reload_conf(), or connect as a superuser"
-        )
-    for decision in decisions:
-        if not decision.write:
-            continue
-        if not server.alter_system_allowed:
-            raise server.error(decision.name, "allow_alter_system is off; change the value where the server's owner does")
-        if decision.name.lower() not in server.privileged:
-            raise server.error(
-                decision.name,
-                "the role may not set it; as a superuser run "
-                f"GRANT ALTER SYSTEM ON PARAMETER {decision.name} (PostgreSQL 15 or later), or connect as a superuser",
-            )
-        _refuse_empty_list(server, decision)
-        _refuse_missing_library(connection, server, decision)
-
-
-def _refuse_empty_list(server: Server, decision: Decision) -> None:
-    """An empty list can only be had by leaving the parameter out: ALTER SYSTEM would write one empty, quoted name."""
-    manual = server.configured.get(decision.name.lower(), Configured()).manual
-    if decision.value == () and lists.LIST_PARAMETERS.get(decision.name.lower()) and manual:
-        raise server.error(
-            decision.name,
-            f"it cannot be made empty from here while a configuration file sets it to {manual!r}; edit that",
-        )
-
-
-def _refuse_missing_library(connection: psycopg.Connection[Any], server: Server, decision: Decision) -> None:
-    """A library that is not installed keeps the server from starting again; LOAD tells without any harm."""
-    if decision.name not in lists.PRELOAD_LIBRARIES or not server.superuser or not isinstance(decision.value, tuple):
-        return
-    present = lists.split_list(decision.name, decision.before)
-    for library in decision.value:
-        if library in present:
-            continue
-        try:
-            connection.execute(sql.SQL("load {}").format(sql.Literal(library)))
-        except psycopg.errors.UndefinedFile as error:
-            raise server.error(
-                decision.name,
-                f"the library {library} is not installed on the server, which could not start with it; install its "
-                "package (postgresql-contrib has pg_stat_statements)",
-            ) from error
-        except psycopg.Error:
-            continue
-
-
-def _write(connection: psycopg.Connection[Any], server: Server, decisions: Sequence[Decision]) -> None:
-    """Write every entry, then reload once; put back what was written when one of them is refused."""
-    written: list[Decision] = []
-    try:
-        for decision in (d for d in decisions if d.write):
-            _alter_system(connection, server.parameters.get(decision.name.lower()), decision.name, decision.value)
-            written.append(decision)
-    except psycopg.Error as error:
-        if connection.broken:
-            raise  # the server is gone: the next run goes on from what is in the file
-        _put_back(connection, server, written)
-        raise server.error(decision.name, f"the server refused it: {one_line(error)}; nothing was changed") from error
-    if any(decision.needs for decision in decisions):
-        try:
-            _reload(connection)
-            _prove(connection, server, decisions)
-        except TuningError:
-            _put_back(connection, server, written)
-            connection.execute("select pg_reload_conf()")
-            raise
-
-
-def _alter_system(connection: psycopg.Connection[Any], parameter: Parameter | None, name: str, value: Any) -> None:
-    identifier = sql.Identifier(*name.split("."))
-    if value is None or (value == () and lists.LIST_PARAMETERS[name.lower()]):
-        connection.execute(sql.SQL("alter system reset {}").format(identifier))
-        return
-    if parameter is not None and parameter.running is None:
-        # Without this the server takes a parameter whose library is not loaded for a misspelling.
-        connection.execute(sql.SQL("set {} = {}").format(identifier, sql.Literal(written(parameter, value))))
-    elements = (value or ("",)) if isinstance(value, tuple) else (written(parameter, value),)
-    literals = sql.SQL(", ").join(map(sql.Literal, elements))
-    connection.execute(sql.SQL("alter system set {} = {}").format(identifier, literals))
-
-
-def _put_back(connection: psycopg.Connection[Any], server: Server, written: Sequence[Decision]) -> None:
-    """Make postgresql.auto.conf say again what it said before."""
-    for decision in reversed(written):
-        before: Any = _automatic(server, decision.name)
-        if before is not None and decision.name.lower() in lists.LIST_PARAMETERS:
-            before = lists.split_list(decision.name, before)
-        _alter_system(connection, None, decision.name, before)
-
-
-def _reload(connection: psycopg.Connection[Any]) -> None:
-    """Reload, and wait until this session has loaded the files too, so that what it reads next is the new state."""
-    load_time = "select pg_conf_load_time() as at"
-    before = one_row(connection.execute(load_time))["at"]
-    connection.execute("select pg_reload_conf()")
-    deadline = time.monotonic() + _RELOAD_SECONDS
-    while one_row(connection.execute(load_time))["at"] == before:
-        if time.monotonic() > deadline:
-            raise TuningError(
-                f"postgres_settings: the server was told to reload and had not after {_RELOAD_SECONDS:.0f} s; "
-                "see its log for the reason"
-            )
-        time.sleep(_RELOAD_POLL_SECONDS)
-
-
-def _prove(connection: psycopg.Connection[Any], server: Server, decisions: Sequence[Decision]) -> None:
-    """Ask the server what it made of its files: what it did not take is an error, not a success."""
-    rows = connection.execute(
-        "select name, error from pg_file_settings where not applied and error is not null and name = any(%s)",
-        ([decision.name for decision in decisions if decision.needs == "reload"],),
-    )
-    for row in rows:
-        raise server.error(row["name"], f"written, and the server did not take it: {row['error']}; see its log")
-
-
 def _result(server: Server, decisions: Sequence[Decision], controls: Mapping[str, Any]) -> dict[str, Any]:
     changes = [decision for decision in decisions if decision.needs]
     pending = sorted(decision.name for decision in decisions if decision.pending)
@@ -373,14 +271,14 @@ def _result(server: Server, decisions: Sequence[Decision], controls: Mapping[str
         "restart_required": any(decision.needs == "restart" for decision in changes),
         "pending_restart": pending,
         "owners": owners([*(decision.name for decision in changes), *pending], controls),
-        "previous": {
-            decision.name: _automatic(server, decision.name)
-            for decision in changes
-            if decision.write and decision.name not in SECRET_PARAMETERS
-        },
+        "previous": _previous(server, changes),
         "server_version": server.version,
     }
 
 
-def _automatic(server: Server, name: str) -> str | None:
-    return server.configured.get(name.lower(), Configured()).automatic
+def _previous(server: Server, changes: Sequence[Decision]) -> dict[str, str | None]:
+    """By name the former entries of what is written, the memory's with them."""
+    names = [change.name for change in changes if change.write and change.name not in SECRET_PARAMETERS]
+    if names and server.remembers:
+        names.append(memory_of.SYSTEM)
+    return {name: server.automatic(name) for name in names}

@@ -38,6 +38,12 @@ options:
       - Only what these controls own is looked at. Left out, the action plugin takes those that C(--tags) names.
     type: list
     elements: str
+  remember:
+    description:
+      - Keep in mind what is written, in the server itself, as the placeholder parameter C(leadgen_tuning.owned), and take
+        out what an earlier run wrote and O(settings) no longer names. What somebody else wrote or changed is never taken out.
+    type: bool
+    default: false
   verify:
     description:
       - Fail when something differs, and change nothing. With V(configured) what waits for a restart is in order; with

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,6 +64,13 @@ class Services:
         with psycopg.connect(**{**options, "dbname": dbname}, autocommit=True) as connection:
             cursor = connection.execute(statement)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
+
+    def wait_for(self, condition: str) -> None:
+        """Wait until the query, in a session of its own each time, answers true."""
+        deadline = time.monotonic() + 10
+        while self.sql(condition) != [(True,)]:
+            assert time.monotonic() < deadline, f"still not: {condition}"
+            time.sleep(0.02)
 
     def redis_client(self) -> redis.Redis:
         return redis.Redis(host=self.redis["host"], port=self.redis["port"], decode_responses=True, socket_timeout=10)

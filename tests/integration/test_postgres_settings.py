@@ -22,6 +22,7 @@ def run(services: Services, settings: dict[str, Any], check: bool = False, **opt
         "controls": {},
         "only": None,
         "verify": None,
+        "remember": False,
     }
     return reconcile({**given, **options}, check)
 
