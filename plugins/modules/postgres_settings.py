@@ -41,7 +41,8 @@ options:
   remember:
     description:
       - Keep in mind what is written, in the server itself, as the placeholder parameter C(leadgen_tuning.owned), and take
-        out what an earlier run wrote and O(settings) no longer names. What somebody else wrote or changed is never taken out.
+        out what an earlier run wrote and O(settings) no longer names. What somebody else wrote or changed is never taken
+        out.
     type: bool
     default: false
   verify:
