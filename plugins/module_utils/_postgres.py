@@ -18,6 +18,8 @@ except ImportError as error:  # reported by connect(), where there is a caller t
 else:
     PSYCOPG_MISSING = None
 
+# The server version that GRANT ... ON PARAMETER came with.
+PARAMETER_PRIVILEGES_SINCE = 150000
 # Names and meanings are libpq's (PostgreSQL documentation, "Parameter Key Words").
 CONNECTION_OPTIONS: dict[str, Any] = {
     "host": {"type": "str"},
@@ -46,6 +48,11 @@ def connection_argument() -> dict[str, Any]:
 def endpoint(connection: Mapping[str, Any]) -> str:
     """Where a connection leads, for messages: host:port, or the local socket."""
     return f"{connection.get('host') or 'the local socket'}:{connection.get('port') or 5432}"
+
+
+def is_standby(connection: psycopg.Connection[Any]) -> bool:
+    """Whether the server is in recovery, which it tells every client at the start (in_hot_standby, PostgreSQL 14)."""
+    return connection.info.parameter_status("in_hot_standby") == "on"
 
 
 def one_row(cursor: psycopg.Cursor[dict[str, Any]]) -> dict[str, Any]:

@@ -6,18 +6,32 @@ They come into force with the next session. All are changed in one transaction, 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_memory as memory_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._owners import owner_arguments, owner_of, owners
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     connect,
     connection_argument,
     endpoint,
-    one_line,
+    is_standby,
 )
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_session_default import (
+    UNSET,
+    VARIABLES,
+    Change,
+    Present,
+    Target,
+)
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_session_memory import (
+    MEMORY,
+    forgotten,
+    remembered,
+    remembering,
+)
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_session_write import refuse, write
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import (
     SELECT_PARAMETERS,
     Configured,
@@ -27,12 +41,10 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._settings import (
     read,
     show,
     wanted_value,
-    written,
 )
 
 try:
     import psycopg
-    from psycopg import sql
 except ImportError:  # connect() says so
     pass
 
@@ -43,84 +55,42 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "roles_in_databases": {"type": "dict", "default": {}},
     "exempt_roles": {"type": "list", "elements": "str", "default": []},
     **owner_arguments(),
+    "remember": {"type": "bool", "default": False},
     "verify": {"type": "bool", "default": False},
 }
 
 # A session may change these; the others are the whole server's.
 _SESSION_CONTEXTS = frozenset({"backend", "superuser", "superuser-backend", "user"})
-_TIMEOUTS = frozenset(
-    """idle_in_transaction_session_timeout idle_session_timeout lock_timeout statement_timeout
-    transaction_timeout""".split()
-)
-_UNSET = "unset"
-# ALTER ROLE waits for others that alter the same role; a look at the next run is better than a queue.
-_LOCK_TIMEOUT = "2s"
-
-
-@dataclass(frozen=True)
-class Target:
-    """Whose default: a role's, a database's, or with both a role's in that database; and the inventory's variable."""
-
-    role: str
-    database: str
-    variable: str
-
-    @property
-    def label(self) -> str:
-        """As it is shown: leads_app, leadgen (database), leads_app in leadgen."""
-        if self.role and self.database:
-            return f"{self.role} in {self.database}"
-        return self.role or f"{self.database} (database)"
-
-    def alter(self) -> sql.Composed:
-        """The beginning of the statement that changes it."""
-        if not self.role:
-            return sql.SQL("alter database {}").format(sql.Identifier(self.database))
-        role = sql.SQL("alter role {}").format(sql.Identifier(self.role))
-        return role if not self.database else role + sql.SQL(" in database {}").format(sql.Identifier(self.database))
-
-
-@dataclass(frozen=True)
-class Change:
-    """One default that differs; ``value`` None takes it out, ``present`` is its text now, None where there is none."""
-
-    target: Target
-    parameter: Parameter
-    value: Value
-    present: str | None
-
-    @property
-    def name(self) -> str:
-        """The key in the diff."""
-        return f"{self.target.label}: {self.parameter.name}"
-
-    @property
-    def entry(self) -> str:
-        """The entry of the inventory, for messages."""
-        return f"{self.target.variable}.{self.target.role or self.target.database}.{self.parameter.name}"
-
-    @property
-    def wanted(self) -> str:
-        """The value as it is shown."""
-        return _UNSET if self.value is None else show(self.parameter, self.value)
 
 
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Bring the session defaults about; in check mode say what that would change.
 
+    With ``remember``, what an earlier run wrote and the options no longer name is taken out. On a standby nothing is
+    changed, since its defaults are its primary's; what differs there is a warning.
+
     :raises TuningError: for a wrong role, database, name or value, an exempt role, or a missing privilege; nothing has been
         changed then.
     """
-    wanted = [entry for entry in _wanted(options) if _is_for(options, entry)]
+    wanted = [entry for entry in _wanted(options) if _is_for(options, entry[0], entry[1])]
     where = endpoint(options["connection"])
     with connect(options["connection"]) as connection:
         _check_targets(connection, wanted, where)
-        changes = _changes(connection, wanted, where)
+        present = _present(connection)
+        changes = _changes(connection, wanted, present, where)
+        memory = []
+        if options["remember"]:
+            user = options["connection"]["user"]
+            written = remembered(user, present)
+            changes += _forget(options, forgotten(written, present))
+            memory = remembering(user, written, changes, present)
+        if changes and is_standby(connection):
+            return _reported(changes, where)
         if options["verify"]:
             _verify(changes, where)
-        _refuse(connection, changes, options, where)
-        if not check_mode:
-            _write(connection, changes, where)
+        refuse(connection, changes, memory, options)
+        if not check_mode and changes:
+            write(connection, [*changes, *memory], where)
     before = {change.name: _shown(change.parameter, change.present) for change in changes}
     after = {change.name: change.wanted for change in changes}
     return {
@@ -128,18 +98,28 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         "diff": {"before": before, "after": after},
         "needs": {},
         "owners": owners([*before], options["controls"]),
-        "previous": _previous(changes),
+        "previous": _previous([*changes, *memory]),
+    }
+
+
+def _reported(changes: list[Change], where: str) -> dict[str, Any]:
+    names = ", ".join(change.name for change in changes)
+    return {
+        "changed": False,
+        "diff": {"before": {}, "after": {}},
+        "needs": {},
+        "owners": {},
+        "previous": {},
+        "warnings": [f"{where} is a standby, whose session defaults come from its primary; these differ: {names}"],
     }
 
 
 def _wanted(options: Mapping[str, Any]) -> Iterator[tuple[Target, str, Any]]:
     """Target, parameter and value of every entry of the three dictionaries."""
-    scopes = [(Target(str(role), "", "postgres_role_settings"), values) for role, values in options["roles"].items()]
-    scopes += [
-        (Target("", str(name), "postgres_database_settings"), values) for name, values in options["databases"].items()
-    ]
+    scopes = [(Target(str(role), "", VARIABLES[True, False]), values) for role, values in options["roles"].items()]
+    scopes += [(Target("", str(name), VARIABLES[False, True]), values) for name, values in options["databases"].items()]
+    variable = VARIABLES[True, True]
     for database, roles in options["roles_in_databases"].items():
-        variable = "postgres_role_in_database_settings"
         for role, values in _dictionary(roles, f"{variable}.{database}").items():
             scopes.append((Target(str(role), str(database), variable), values))
     for target, values in scopes:
@@ -153,9 +133,16 @@ def _dictionary(values: Any, where: str) -> Mapping[str, Any]:
     return values
 
 
-def _is_for(options: Mapping[str, Any], entry: tuple[Target, str, Any]) -> bool:
-    target, name, _value = entry
+def _is_for(options: Mapping[str, Any], target: Target, name: str) -> bool:
     return options["only"] is None or owner_of(f"{target.label}: {name}", options["controls"]) in options["only"]
+
+
+def _forget(options: Mapping[str, Any], written: Iterable[Change]) -> Iterator[Change]:
+    """Of the changes that take out what earlier runs wrote, those that the options call for."""
+    named = {target.key(name) for target, name, _value in _wanted(options)}
+    for change in written:
+        if change.key not in named and _is_for(options, change.target, change.parameter.name):
+            yield change
 
 
 def _check_targets(connection: psycopg.Connection[Any], wanted: list[tuple[Target, str, Any]], where: str) -> None:
@@ -173,14 +160,16 @@ def _check_targets(connection: psycopg.Connection[Any], wanted: list[tuple[Targe
                 raise TuningError(f"{target.variable}.{name} on {where}: there is no {kind} of that name; create it first")
 
 
-def _changes(connection: psycopg.Connection[Any], wanted: list[tuple[Target, str, Any]], where: str) -> list[Change]:
+def _changes(
+    connection: psycopg.Connection[Any], wanted: list[tuple[Target, str, Any]], present: Present, where: str
+) -> list[Change]:
     names = [name.lower() for _target, name, _value in wanted]
     rows = connection.execute(
         SELECT_PARAMETERS + "lower(name) = any(%s)",
         (names,),
     )
     parameters = {row["name"].lower(): make_parameter(row, connection.info.server_version) for row in rows}
-    present = _present(connection)
+    parameters[memory_of.SESSION] = MEMORY  # what a run put back that failed
     changes = []
     for target, name, given in wanted:
         try:
@@ -192,8 +181,8 @@ def _changes(connection: psycopg.Connection[Any], wanted: list[tuple[Target, str
     return changes
 
 
-def _present(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], dict[str, str]]:
-    """Every default that is set, by role and database, each empty where it is for all."""
+def _present(connection: psycopg.Connection[Any]) -> Present:
+    """Every default that is set."""
     rows = connection.execute(
         "select coalesce(r.rolname, '') as role, coalesce(d.datname, '') as database, unnest(s.setconfig) as entry"
         " from pg_db_role_setting as s left join pg_roles as r on r.oid = s.setrole"
@@ -206,9 +195,7 @@ def _present(connection: psycopg.Connection[Any]) -> dict[tuple[str, str], dict[
     return found
 
 
-def _compare(
-    target: Target, parameter: Parameter | None, present: Mapping[tuple[str, str], Mapping[str, str]], given: Any
-) -> Change | None:
+def _compare(target: Target, parameter: Parameter | None, present: Present, given: Any) -> Change | None:
     """The change that is needed, if one is.
 
     :raises ValueError: with a reason fit for a person.
@@ -235,70 +222,17 @@ def _reads_as(parameter: Parameter, text: str, value: Value) -> bool:
 
 def _shown(parameter: Parameter, text: str | None) -> str:
     if text is None:
-        return _UNSET
+        return UNSET
     try:
         return show(parameter, read(parameter, text))
     except ValueError:
         return text
 
 
-def _refuse(connection: psycopg.Connection[Any], changes: list[Change], options: Mapping[str, Any], where: str) -> None:
-    """Find before the first write, and in check mode too, what must not be or cannot be written."""
-    for change in changes:
-        target = change.target
-        if target.role in options["exempt_roles"] and change.parameter.name in _TIMEOUTS and change.value not in (None, 0):
-            raise TuningError(
-                f"{change.entry} on {where}: {target.role} is in postgres_exempt_roles, which no timeout may stop in its "
-                "work; take it out of one of the two"
-            )
-    others = [change for change in changes if change.target.role != options["connection"]["user"]]
-    if others and not _may_alter(connection):
-        raise TuningError(
-            f"postgres_connection.user on {where}: the role {options['connection']['user']!r} may not alter "
-            f"{others[0].target.label}; grant it CREATEROLE (and from PostgreSQL 16 ADMIN on that role), or connect as a "
-            "superuser"
-        )
-
-
-def _may_alter(connection: psycopg.Connection[Any]) -> bool:
-    row = connection.execute("select rolsuper or rolcreaterole as may from pg_roles where rolname = current_user").fetchone()
-    return bool(row and row["may"])
-
-
 def _verify(changes: list[Change], where: str) -> None:
     for change in changes:
         found = _shown(change.parameter, change.present)
         raise TuningError(f"{change.entry} on {where}: verification found {found} where {change.wanted} is wanted")
-
-
-def _write(connection: psycopg.Connection[Any], changes: list[Change], where: str) -> None:
-    change: Change | None = None
-    try:
-        with connection.transaction():
-            if changes:
-                connection.execute(sql.SQL("set local lock_timeout = {}").format(sql.Literal(_LOCK_TIMEOUT)))
-            for change in changes:
-                connection.execute(_statement(change))
-    except psycopg.errors.LockNotAvailable as error:
-        raise TuningError(
-            f"{change.target.variable if change else 'postgres_role_settings'} on {where}: another session holds a lock on "
-            "what has to be changed; nothing was changed, run again"
-        ) from error
-    except psycopg.Error as error:
-        if connection.broken or change is None:
-            raise
-        raise TuningError(
-            f"{change.target.variable} on {where}: {change.name}: {one_line(error)}; nothing was changed"
-        ) from error
-
-
-def _statement(change: Change) -> sql.Composed:
-    name = sql.Identifier(*change.parameter.name.split("."))
-    if change.value is None:
-        return change.target.alter() + sql.SQL(" reset {}").format(name)
-    value = change.value
-    elements = (value or ("",)) if isinstance(value, tuple) else (written(change.parameter, value),)
-    return change.target.alter() + sql.SQL(" set {} = {}").format(name, sql.SQL(", ").join(map(sql.Literal, elements)))
 
 
 def _previous(changes: list[Change]) -> dict[str, Any]:

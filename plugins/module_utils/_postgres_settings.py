@@ -16,6 +16,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._owners import (
     select,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
+    PARAMETER_PRIVILEGES_SINCE,
     connect,
     connection_argument,
     endpoint,
@@ -47,7 +48,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "verify": {"type": "str", "choices": ["configured", "running"]},
 }
 
-_PARAMETER_PRIVILEGES_SINCE = 150000
 _AUTO_FILE = "postgresql.auto.conf"
 # What pg_file_settings says of a value that only waits for a restart, among other things.
 _NOT_APPLIED = "setting could not be applied"
@@ -163,7 +163,7 @@ def _broken(files: Sequence[Mapping[str, Any]]) -> list[str]:
 def _privileged(connection: psycopg.Connection[Any], facts: Mapping[str, Any], names: Sequence[str]) -> set[str]:
     if facts["superuser"]:
         return {name.lower() for name in names}
-    if facts["version"] < _PARAMETER_PRIVILEGES_SINCE:
+    if facts["version"] < PARAMETER_PRIVILEGES_SINCE:
         return set()
     rows = connection.execute(
         "select name from unnest(%s::text[]) as name where has_parameter_privilege(name, 'ALTER SYSTEM')",

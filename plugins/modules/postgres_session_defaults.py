@@ -45,6 +45,13 @@ options:
       - Only what these controls own is looked at. Left out, the action plugin takes those that C(--tags) names.
     type: list
     elements: str
+  remember:
+    description:
+      - Keep in mind what is written, in the server itself, as the default C(leadgen_tuning.session) of the role that
+        connects, and take out what an earlier run wrote and the options no longer name. What somebody else wrote or changed
+        is never taken out.
+    type: bool
+    default: false
   verify:
     description: Fail when something differs, and change nothing.
     type: bool

@@ -116,6 +116,20 @@ def untuned(services: Services) -> Iterator[Services]:
         client.config_rewrite()
 
 
+@pytest.fixture
+def roles(services: Services) -> Iterator[Services]:
+    """The servers, whose roles and databases lose every session default after the test."""
+    yield services
+    for statement in (
+        "alter role leads_app reset all",
+        "alter role leads_migrate reset all",
+        "alter database leadgen reset all",
+        "alter role leads_app in database leadgen reset all",
+        "alter role postgres reset all",
+    ):
+        services.sql(statement)
+
+
 def _redis_settings(services: Services) -> dict[str, str]:
     names = (
         "maxmemory",

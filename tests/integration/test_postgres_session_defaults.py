@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -21,24 +20,13 @@ NOTHING: dict[str, Any] = {
     "exempt_roles": [],
     "controls": {},
     "only": None,
+    "remember": False,
     "verify": False,
 }
 
 
 def run(services: Services, check: bool = False, **options: Any) -> dict[str, Any]:
     return reconcile({"connection": services.postgres, **NOTHING, **options}, check)
-
-
-@pytest.fixture
-def roles(services: Services) -> Iterator[Services]:
-    yield services
-    for statement in (
-        "alter role leads_app reset all",
-        "alter role leads_migrate reset all",
-        "alter database leadgen reset all",
-        "alter role leads_app in database leadgen reset all",
-    ):
-        services.sql(statement)
 
 
 def as_application(services: Services) -> psycopg.Connection[tuple[Any, ...]]:
