@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_memory as memory_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     connect,
@@ -87,11 +88,12 @@ def _auto_conf(connection: psycopg.Connection[Any]) -> Path | None:
 def _start_as_before(options: Mapping[str, Any], auto_conf: Path | None) -> str:
     """Put this run's parameters back in the file of a server that is down, start it, and say what came of it."""
     previous = options["previous"]
+    changed = [name for name in previous if name != memory_of.SYSTEM]
     if auto_conf is None or not previous:
-        names = ", ".join(previous or sorted(options["parameters"]))
+        names = ", ".join(changed or sorted(options["parameters"]))
         return f"the server is DOWN: take what was changed ({names}) back in its postgresql.auto.conf, and start it"
     _rewrite(auto_conf, previous)
-    put_back = f"{', '.join(previous)} put back in {auto_conf}"
+    put_back = f"{', '.join(changed)} put back in {auto_conf}"
     try:
         _run(options["command"], options["connection"], options["timeout"])
         _wait_until_back(options, "")
