@@ -15,7 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.leadgen.tuning.plugins"
 MODULES = [
     "postgres_settings",
-    "postgres_extensions",
+    "postgres_databases",
+    "postgres_grants",
     "postgres_restart",
     "postgres_session_defaults",
     "postgres_counters",

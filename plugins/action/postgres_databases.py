@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_extensions import ARGUMENT_SPEC, reconcile
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_databases import ARGUMENT_SPEC, reconcile
 from ansible_collections.leadgen.tuning.plugins.plugin_utils._service import ServiceActionModule
 
 
 class ActionModule(ServiceActionModule):
-    """Runs postgres_extensions in the controller's process when the connection is local."""
+    """Runs postgres_databases in the controller's process when the connection is local."""
 
     argument_spec = ARGUMENT_SPEC
     work = staticmethod(reconcile)
