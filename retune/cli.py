@@ -229,12 +229,14 @@ def _add_sandbox(verbs: argparse._SubParsersAction[_Parser]) -> None:
 
 
 def _sandbox(options: argparse.Namespace, project: Path) -> int:
-    from retune.sandbox import Sandbox, SandboxError  # noqa: PLC0415 - imports the services' clients
+    from retune.sandbox import Sandbox, SandboxError, grant  # noqa: PLC0415 - imports the services' clients
 
     sandbox = Sandbox(options.directory or project / ".sandbox", options.inventory or project / "inventories" / "sandbox")
     try:
         if options.action == "load":
             print(json.dumps(sandbox.load(options.seconds)))
+        elif options.action == "up":
+            sandbox.up(grant=lambda: grant(project, sandbox.hosts_file.parent))
         elif options.action != "status":
             getattr(sandbox, options.action)()
         if options.action in ("up", "status"):

@@ -72,17 +72,24 @@ def _restart(options: Mapping[str, Any]) -> None:
 
 
 def _auto_conf(connection: psycopg.Connection[Any]) -> Path | None:
-    """The path of postgresql.auto.conf, where it can be written from here and is this server's and not another's."""
+    """The path of postgresql.auto.conf, where it can be written from here and is this server's and not another's.
+
+    The server is known by when it started and its port, which are in its postmaster.pid (src/include/utils/pidfile.h).
+    """
     try:
         row = one_row(
             connection.execute(
-                "select current_setting('data_directory') as folder, pg_read_file('postgresql.auto.conf') as content"
+                "select current_setting('data_directory') as folder, current_setting('port') as port,"
+                " floor(extract(epoch from pg_postmaster_start_time()))::bigint as started"
             )
         )
-        path = Path(row["folder"]) / "postgresql.auto.conf"
-        return path if path.read_text(encoding="utf-8") == row["content"] and os.access(path, os.W_OK) else None
-    except (OSError, UnicodeDecodeError, psycopg.Error):
+        folder = Path(row["folder"])
+        _pid, _folder, started, port, *_ = (folder / "postmaster.pid").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError, psycopg.Error):
         return None
+    path = folder / "postgresql.auto.conf"
+    same = port == row["port"] and abs(int(started) - row["started"]) <= 1  # each reads the clock for itself
+    return path if same and os.access(path, os.W_OK) else None
 
 
 def _start_as_before(options: Mapping[str, Any], auto_conf: Path | None) -> str:

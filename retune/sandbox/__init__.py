@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private, untuned services on loopback, to try the tuning on."""
 
+from .grants import grant
 from .processes import SandboxError
 from .sandbox import Sandbox
 
-__all__ = ["Sandbox", "SandboxError"]
+__all__ = ["Sandbox", "SandboxError", "grant"]

@@ -13,7 +13,7 @@ from psycopg import sql
 from . import files, processes
 from .processes import LOOPBACK
 from .service import Program, Service
-from .state import APP, MIGRATE, SUPERUSER, State
+from .state import APP, MIGRATE, SUPERUSER, TUNING, State
 
 DATABASE = "leadgen"
 VERSIONS = Path("/usr/lib/postgresql")
@@ -102,7 +102,7 @@ class Postgres(Service):
     def fill(self) -> None:
         """Roles, database and rows; 1 000 000 events take about 10 s."""
         with connect(self.state, "postgres", SUPERUSER, "postgres") as connection:
-            for role in (APP, MIGRATE):
+            for role in (APP, MIGRATE, TUNING):
                 create = sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}")
                 password = sql.Literal(self.state.password(role))
                 connection.execute(create.format(sql.Identifier(role), password))
@@ -119,14 +119,16 @@ class Postgres(Service):
     def host_variables(self) -> dict[str, object]:
         # A user switched to may not be able to enter the caller's working directory.
         switch = ["env", "-C", "/", "runuser", "-u", self.account.name, "--"] if self.account.switch else []
+        connection = {
+            "host": LOOPBACK,
+            "port": self.port,
+            "user": TUNING,
+            "dbname": DATABASE,
+            "passfile": str(self.state.passfile),
+            "sslmode": "disable",
+        }
         return {
-            "postgres_connection": {
-                "host": LOOPBACK,
-                "port": self.port,
-                "user": SUPERUSER,
-                "dbname": DATABASE,
-                "passfile": str(self.state.passfile),
-                "sslmode": "disable",
-            },
+            "postgres_connection": connection,
+            "postgres_superuser_connection": {**connection, "user": SUPERUSER},
             "postgres_restart_command": [*switch, str(self.program("pg_ctl")), *self._control("restart")],
         }

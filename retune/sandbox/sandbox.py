@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sandbox: its services together."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from .service import Service
 
 KINDS: dict[str, type[Service]] = {kind.name: kind for kind in (Postgres, PgBouncer, RedisServer, Edge)}
 NOT_UP = "the sandbox is not up: run 'retune sandbox up'"
+GRANTS = "grants"  # among what is complete
 SMALLEST = {"events": 1, "leads": 21, "keys": 1}  # what the load's scripts need
 
 
@@ -33,8 +34,12 @@ class Sandbox:
         leads: int = 100_000,
         keys: int = 20_000,
         services: Collection[str] = tuple(KINDS),
+        grant: Callable[[], None] | None = None,
     ) -> None:
-        """Starts what is not running; data that is there stays, whatever the sizes. Ready when it returns."""
+        """Starts what is not running; data that is there stays, whatever the sizes. Ready when it returns.
+
+        ``grant`` is called once, when the inventory is there: it lets the role that tunes PostgreSQL do so.
+        """
         wanted = _wanted(services)
         _require_programs(wanted)
         hosts.check(self.hosts_file)
@@ -54,6 +59,10 @@ class Sandbox:
             for name in wanted:
                 KINDS[name](known, self.account).start()
             hosts.write(self.hosts_file, [each for each in self._services(known) if each.ready()])
+            if grant is not None and "postgres" in known.complete and GRANTS not in known.complete:
+                grant()
+                known.complete.append(GRANTS)
+                known.save()
 
     def down(self) -> None:
         """Stops everything and removes the data; harmless when not up."""

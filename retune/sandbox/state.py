@@ -14,6 +14,7 @@ PORTS = ("postgres", "pgbouncer", "redis", "edge", "upstream")
 SUPERUSER = "postgres"
 APP = "leads_app"
 MIGRATE = "leads_migrate"
+TUNING = "tuning"
 POOL_ADMIN = "pgbouncer_admin"
 
 
@@ -65,7 +66,7 @@ def make_passwords(state: State) -> None:
     if state.passfile.exists():
         return
     server, pool = state.ports["postgres"], state.ports["pgbouncer"]
-    users = {SUPERUSER: (server,), APP: (server, pool), MIGRATE: (server, pool), POOL_ADMIN: (pool,)}
+    users = {SUPERUSER: (server,), APP: (server, pool), MIGRATE: (server, pool), TUNING: (server,), POOL_ADMIN: (pool,)}
     lines = []
     for user, ports in users.items():
         password = secrets.token_urlsafe(24)  # neither ':' nor '\', which the format would need escaped

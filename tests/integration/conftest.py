@@ -17,9 +17,9 @@ import psycopg
 import pytest
 import redis
 import yaml
-from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_restart
+from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_grants, _postgres_restart
 
-from retune.sandbox import Sandbox
+from retune.sandbox import Sandbox, grant
 
 PROJECT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +28,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 class Services:
     """The session's servers: connection options as the modules take them, and where their files are."""
 
-    postgres: dict[str, Any]
+    postgres: dict[str, Any]  # as the role that tunes, which is no superuser
+    superuser: dict[str, Any]
     restart_command: list[str]
     redis: dict[str, Any]
     directory: Path
@@ -59,16 +60,19 @@ class Services:
             False,
         )
 
+    def superuser_to(self, dbname: str) -> dict[str, Any]:
+        """What psycopg.connect() takes."""
+        return {**{name: value for name, value in self.superuser.items() if value is not None}, "dbname": dbname}
+
     def sql(self, statement: str, dbname: str = "leadgen") -> list[tuple[Any, ...]]:
-        options = {name: value for name, value in self.postgres.items() if value is not None}
-        with psycopg.connect(**{**options, "dbname": dbname}, autocommit=True) as connection:
+        with psycopg.connect(**self.superuser_to(dbname), autocommit=True) as connection:
             cursor = connection.execute(statement)  # type: ignore[call-overload]
             return cursor.fetchall() if cursor.description else []
 
-    def wait_for(self, condition: str) -> None:
+    def wait_for(self, condition: str, dbname: str = "leadgen") -> None:
         """Wait until the query, in a session of its own each time, answers true."""
         deadline = time.monotonic() + 10
-        while self.sql(condition) != [(True,)]:
+        while self.sql(condition, dbname) != [(True,)]:
             assert time.monotonic() < deadline, f"still not: {condition}"
             time.sleep(0.02)
 
@@ -87,18 +91,39 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     everyone.write_text(yaml.safe_dump(values), encoding="utf-8")
     sandbox = Sandbox(base / "sandbox", inventory)
     try:
-        sandbox.up(events=5_000, leads=500, keys=200, services=("postgres", "redis"))
+        sandbox.up(
+            events=5_000,
+            leads=500,
+            keys=200,
+            services=("postgres", "redis"),
+            grant=lambda: grant(PROJECT, inventory),
+        )
         hosts = yaml.safe_load((inventory / "hosts.yml").read_text(encoding="utf-8"))["all"]["children"]
         postgres = hosts["postgres"]["hosts"]["sandbox-postgres"]
-        yield Services(
+        services = Services(
             postgres={"connect_timeout": 10, **postgres["postgres_connection"]},
+            superuser={"connect_timeout": 10, **postgres["postgres_superuser_connection"]},
             restart_command=postgres["postgres_restart_command"],
             redis={"socket_timeout": 10.0, **hosts["redis"]["hosts"]["sandbox-redis"]["redis_connection"]},
             directory=(base / "sandbox").resolve(),
             inventory=inventory,
         )
+        _grant_every_setting(services)
+        yield services
     finally:
         sandbox.down()
+
+
+def _grant_every_setting(services: Services) -> None:
+    """The inventory names some settings, for which the playbook has granted what is needed; the tests set many more."""
+    names = [name for (name,) in services.sql("select name from pg_settings where context <> 'internal'")]
+    names += [f"pg_stat_statements.{name}" for name in ("max", "save", "track", "track_planning", "track_utility")]
+    settings = dict.fromkeys(names)
+    options = {"connection": services.superuser, "role": services.postgres["user"], "password": None}
+    scopes = {"role_settings": {"leads_app": settings, "leads_migrate": {}}, "database_settings": {"leadgen": settings}}
+    _postgres_grants.reconcile(
+        {**options, **scopes, "databases": ["leadgen"], "settings": settings, "role_in_database_settings": {}}, False
+    )
 
 
 @pytest.fixture
@@ -106,7 +131,7 @@ def untuned(services: Services) -> Iterator[Services]:
     """The servers with stock settings, before and after the test."""
     redis_before = _redis_settings(services)
     yield services
-    services.sql("drop extension if exists pg_stat_statements")
+    services.sql("create extension if not exists pg_stat_statements")
     services.sql("alter system reset all")
     services.sql("select pg_reload_conf()")
     services.restart_postgres()
@@ -125,7 +150,7 @@ def roles(services: Services) -> Iterator[Services]:
         "alter role leads_migrate reset all",
         "alter database leadgen reset all",
         "alter role leads_app in database leadgen reset all",
-        "alter role postgres reset all",
+        "alter role tuning reset all",
     ):
         services.sql(statement)
 

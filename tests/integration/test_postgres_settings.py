@@ -9,7 +9,6 @@ from typing import Any
 import psycopg
 import pytest
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
-from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_extensions import reconcile as extensions
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_settings import reconcile
 
 from tests.integration.conftest import Services
@@ -160,50 +159,10 @@ def test_one_run_reloads_once(untuned: Services) -> None:
     assert traces(untuned)[-1] == before + 1
 
 
-def extension_options(services: Services, verify: bool = False) -> dict[str, Any]:
-    return {
-        "connection": services.postgres,
-        "databases": ["leadgen"],
-        "extensions": ["pg_stat_statements"],
-        "verify": verify,
-    }
-
-
 def test_a_plan_does_not_wait_behind_a_lock(untuned: Services) -> None:
-    connection = {name: value for name, value in untuned.postgres.items() if value is not None}
-    with psycopg.connect(**connection) as holder:
-        holder.execute("lock table pg_catalog.pg_extension in share row exclusive mode")
-        planned = extensions(extension_options(untuned), True)
-        assert planned["diff"]["before"] == {"leadgen.pg_stat_statements": "absent"}
+    with psycopg.connect(**untuned.superuser_to("leadgen")) as holder:
+        holder.execute("lock table pg_catalog.pg_db_role_setting in share row exclusive mode")
         assert plan(untuned, {"autovacuum_naptime": "20s"})["changed"]
-
-
-def installed_version(services: Services) -> str:
-    [(version,)] = services.sql("select extversion from pg_extension where extname = 'pg_stat_statements'")
-    return str(version)
-
-
-def test_an_extension_behind_the_files_is_updated(untuned: Services) -> None:
-    untuned.sql("create extension pg_stat_statements version '1.8'")
-    [(newest,)] = untuned.sql("select default_version from pg_available_extensions where name = 'pg_stat_statements'")
-    planned = extensions(extension_options(untuned), True)
-    assert planned["diff"] == {
-        "before": {"leadgen.pg_stat_statements": "1.8"},
-        "after": {"leadgen.pg_stat_statements": newest},
-    }
-    assert installed_version(untuned) == "1.8"
-    with pytest.raises(TuningError, match=r"verification found leadgen\.pg_stat_statements 1\.8"):
-        extensions(extension_options(untuned, verify=True), False)
-    assert extensions(extension_options(untuned), False)["diff"] == planned["diff"]
-    assert installed_version(untuned) == newest
-    assert not extensions(extension_options(untuned), True)["changed"]
-
-
-def test_an_extension_newer_than_the_files_is_left(untuned: Services) -> None:
-    untuned.sql("create extension pg_stat_statements")
-    untuned.sql("update pg_extension set extversion = '99.0' where extname = 'pg_stat_statements'")
-    assert not extensions(extension_options(untuned), False)["changed"]
-    assert installed_version(untuned) == "99.0"
 
 
 def test_null_takes_out_what_alter_system_wrote(untuned: Services) -> None:
@@ -232,7 +191,6 @@ ERRORS = [
     ({"wal_level": "full"}, r"'full' is not one of minimal, replica, logical"),
     ({"server_version": "16"}, r"postgres_settings\.server_version on .*cannot be set"),
     ({"pg_stat_statements.max": 5000}, r"no library named pg_stat_statements is loaded.*shared_preload_libraries"),
-    ({"shared_preload_libraries": {"ensure": ["no_such_library"]}}, r"no_such_library is not installed"),
     ({"shared_preload_libraries": {"append": ["auto_explain"]}}, r"'ensure' and 'absent'"),
     ({"transaction_read_only": "on"}, r"postgres_settings\.transaction_read_only on .*cannot be changed; nothing was"),
     ({"WORK_MEM": "8MB"}, r"the settings name work_mem and WORK_MEM, which are one parameter"),
@@ -251,6 +209,12 @@ def test_a_wrong_setting_is_one_clear_error_and_nothing_is_written(
     assert "\n" not in str(caught.value)
     assert untuned.auto_conf.read_bytes() == entries
     assert untuned.sql("select pg_conf_load_time()") == loaded
+
+
+def test_a_library_that_is_not_installed_is_found_by_a_superuser(untuned: Services) -> None:
+    wanted = {"shared_preload_libraries": {"ensure": ["no_such_library"]}}
+    with pytest.raises(TuningError, match="no_such_library is not installed"):
+        run(untuned, wanted, check=True, connection=untuned.superuser)
 
 
 def test_a_role_without_the_privilege_is_told_which_grant_it_needs(untuned: Services, tmp_path: Path) -> None:

@@ -77,8 +77,8 @@ def inventory(sandbox: Sandbox) -> dict[str, dict[str, object]]:
     return {group: contents["hosts"][f"sandbox-{group}"] for group, contents in children.items()}
 
 
-def connect(sandbox: Sandbox, group: str) -> psycopg.Connection:
-    return psycopg.connect(autocommit=True, **inventory(sandbox)[group][f"{group}_connection"])
+def connect(sandbox: Sandbox, group: str, variable: str = "") -> psycopg.Connection:
+    return psycopg.connect(autocommit=True, **inventory(sandbox)[group][variable or f"{group}_connection"])
 
 
 def test_status_is_ready_and_loopback(running: Sandbox) -> None:
@@ -129,7 +129,7 @@ def test_inventory_describes_every_service(running: Sandbox) -> None:
 
 
 def test_postgres_has_the_data_and_lacks_the_index(running: Sandbox) -> None:
-    with connect(running, "postgres") as connection:
+    with connect(running, "postgres", "postgres_superuser_connection") as connection:
         counts = connection.execute("SELECT (SELECT count(*) FROM leads), (SELECT count(*) FROM events)").fetchone()
         assert counts == (2_000, 20_000)
         query = "EXPLAIN SELECT * FROM events WHERE lead_id = 7 ORDER BY created_at DESC LIMIT 20"
