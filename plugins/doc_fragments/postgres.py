@@ -10,7 +10,9 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options:
   connection:
-    description: How to reach the server.
+    description:
+      - How to reach the server. The environment cannot lead elsewhere, as C(PGHOSTADDR) and C(PGSERVICE) would; it only
+        gives a password (C(PGPASSWORD)) or a certificate where none is named here.
     type: dict
     required: true
     suboptions:
@@ -33,7 +35,7 @@ options:
         type: str
         default: postgres
       passfile:
-        description: Password file in the format of C(.pgpass).
+        description: Password file in the format of C(.pgpass), which only its owner may read.
         type: path
       sslmode:
         description: How TLS is used.

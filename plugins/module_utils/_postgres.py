@@ -3,12 +3,17 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_certificate import why_not_trusted
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_refusals import reason_of, remedy_for
 
 try:
     import psycopg
@@ -38,6 +43,9 @@ CONNECTION_OPTIONS: dict[str, Any] = {
     "sslkey": {"type": "path", "no_log": False},
     "connect_timeout": {"type": "int", "default": 10},
 }
+# Variables of libpq's that lead a connection elsewhere, or through another session, than the inventory says: PGHOSTADDR and
+# PGSERVICE do so although the host is given.
+_MISLEADING = ("PGHOST", "PGHOSTADDR", "PGLOADBALANCEHOSTS", "PGSERVICE", "PGSERVICEFILE", "PGTARGETSESSIONATTRS")
 
 
 def connection_argument() -> dict[str, Any]:
@@ -83,13 +91,17 @@ def connect(connection: Mapping[str, Any], dbname: str | None = None) -> Iterato
     if dbname:
         options["dbname"] = dbname
     try:
-        opened: psycopg.Connection[dict[str, Any]] = psycopg.connect(
-            **options, autocommit=True, application_name="leadgen.tuning", row_factory=dict_row
-        )
+        with _without_misleading_environment(options):
+            opened: psycopg.Connection[dict[str, Any]] = psycopg.connect(
+                **options, autocommit=True, application_name="leadgen.tuning", row_factory=dict_row
+            )
     except psycopg.Error as error:
+        reason = reason_of(str(error))
+        if "certificate verify failed" in reason:
+            reason = f"{reason} ({why_not_trusted(options) or 'it does not say why'})"
         raise TuningError(
             f"postgres_connection: cannot connect to PostgreSQL at {endpoint(options)}, database {options['dbname']}, "
-            f"as {options['user']}: {one_line(error)}; check that the server runs and that the values are right"
+            f"as {options['user']}: {reason}; {remedy_for(reason, options, _faults(options))}"
         ) from error
     with opened:
         try:
@@ -103,3 +115,31 @@ def connect(connection: Mapping[str, Any], dbname: str | None = None) -> Iterato
             raise TuningError(
                 f"PostgreSQL at {endpoint(options)}, database {options['dbname']}: {one_line(error)}"
             ) from error
+
+
+@contextmanager
+def _without_misleading_environment(options: Mapping[str, Any]) -> Iterator[None]:
+    """Have the environment fill in a password or a certificate where none is given, and nothing else."""
+    names = (*_MISLEADING, "PGPASSWORD") if options.get("passfile") else _MISLEADING
+    taken = {name: os.environ.pop(name) for name in names if name in os.environ}
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
+
+
+def _faults(options: Mapping[str, Any]) -> dict[str, str]:
+    """By option what keeps libpq from using its file, which it passes over in silence."""
+    found = {}
+    for name in {"passfile", "sslcert"} & options.keys():
+        path = Path(options[name])
+        try:
+            about = path.stat()
+        except OSError as error:
+            found[name] = f"cannot be read ({error.strerror})"
+            continue
+        if name == "passfile" and about.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+            found[name] = "is passed over since others may read it; set its mode to 0600"
+        elif not os.access(path, os.R_OK):
+            found[name] = "cannot be read (Permission denied)"
+    return found
