@@ -83,7 +83,12 @@ def _refuse_server(server: Server) -> None:
 
 def _refuse_privilege(server: Server, name: str) -> None:
     if not server.alter_system_allowed:
-        raise server.error(name, "allow_alter_system is off; change the value where the server's owner does")
+        origin = server.origins.get("allow_alter_system") or "the server's command line"
+        raise server.error(
+            name,
+            f"{origin} sets allow_alter_system to off; change the value where the server's owner keeps its parameters, or "
+            "set that to on and reload",
+        )
     if name.lower() not in server.privileged:
         raise server.error(
             name,

@@ -9,7 +9,9 @@ from typing import Any, Protocol
 
 from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_memory as memory_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_files import Origin
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_memory import Memory
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_session_default import Present
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import Configured, Decision, Parameter
 
 try:
@@ -30,6 +32,9 @@ class Server:
     alter_system_allowed: bool
     parameters: dict[str, Parameter]  # by lower-case name
     configured: dict[str, Configured]  # by lower-case name
+    origins: dict[str, Origin] = field(default_factory=dict)  # by lower-case name
+    defaults: Present = field(default_factory=dict)  # session defaults of the parameters that are wanted
+    user: str = ""
     broken: list[str] = field(default_factory=list)  # lines that keep the files from being loaded
     privileged: set[str] = field(default_factory=set)  # names that this role may ALTER SYSTEM
     remembers: bool = False  # whether this run keeps in mind what it writes

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_memory as memory_of
@@ -24,6 +24,21 @@ VARIABLES = {
 }
 
 Present = Mapping[tuple[str, str], Mapping[str, str]]  # texts by role and database, each empty where it is for all
+# Every default that is set, the columns that present_of() takes.
+SELECT_DEFAULTS = (
+    "select coalesce(r.rolname, '') as role, coalesce(d.datname, '') as database, entry"
+    " from pg_db_role_setting as s left join pg_roles as r on r.oid = s.setrole"
+    " left join pg_database as d on d.oid = s.setdatabase, unnest(s.setconfig) as entry"
+)
+
+
+def present_of(rows: Iterable[Mapping[str, str]]) -> Present:
+    """The texts in rows of SELECT_DEFAULTS."""
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        name, _equals, value = row["entry"].partition("=")
+        found.setdefault((row["role"], row["database"]), {})[name.lower()] = value
+    return found
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,13 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     is_standby,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_session_default import (
+    SELECT_DEFAULTS,
     UNSET,
     VARIABLES,
     Change,
     Present,
     Target,
+    present_of,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_session_memory import (
     MEMORY,
@@ -76,7 +78,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     where = endpoint(options["connection"])
     with connect(options["connection"]) as connection:
         _check_targets(connection, wanted, where)
-        present = _present(connection)
+        present = present_of(connection.execute(SELECT_DEFAULTS))
         changes = _changes(connection, wanted, present, where)
         memory = []
         if options["remember"]:
@@ -179,20 +181,6 @@ def _changes(
         if change:
             changes.append(change)
     return changes
-
-
-def _present(connection: psycopg.Connection[Any]) -> Present:
-    """Every default that is set."""
-    rows = connection.execute(
-        "select coalesce(r.rolname, '') as role, coalesce(d.datname, '') as database, unnest(s.setconfig) as entry"
-        " from pg_db_role_setting as s left join pg_roles as r on r.oid = s.setrole"
-        " left join pg_database as d on d.oid = s.setdatabase"
-    )
-    found: dict[tuple[str, str], dict[str, str]] = {}
-    for row in rows:
-        name, _equals, value = row["entry"].partition("=")
-        found.setdefault((row["role"], row["database"]), {})[name.lower()] = value
-    return found
 
 
 def _compare(target: Target, parameter: Parameter | None, present: Present, given: Any) -> Change | None:

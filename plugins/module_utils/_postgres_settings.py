@@ -22,8 +22,16 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     endpoint,
     one_row,
 )
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_elsewhere import hidden, overridden
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_files import (
+    SELECT_FILES,
+    broken_in,
+    configured_by,
+    origins_of,
+)
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_kinds import SIGNS, by_files, by_signs
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_server import Kind, Server
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_session_default import SELECT_DEFAULTS, present_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import (
     SECRET_PARAMETERS,
     SELECT_PARAMETERS,
@@ -48,10 +56,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "verify": {"type": "str", "choices": ["configured", "running"]},
 }
 
-_AUTO_FILE = "postgresql.auto.conf"
-# What pg_file_settings says of a value that only waits for a restart, among other things.
-_NOT_APPLIED = "setting could not be applied"
-
 
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Bring ``settings`` about, those of the controls in ``only``; in check mode say what that would change.
@@ -70,7 +74,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         server.kind.refuse(connection, server, decisions)
         if not check_mode:
             server.kind.write(connection, server, decisions)
-    return _result(server, decisions, options["controls"])
+    return {**_result(server, decisions, options["controls"]), "warnings": _warnings(server, decisions)}
 
 
 def _read(connection: psycopg.Connection[Any], options: Mapping[str, Any], names: Sequence[str]) -> Server:
@@ -87,16 +91,21 @@ def _read(connection: psycopg.Connection[Any], options: Mapping[str, Any], names
             (SIGNS,),
         )
         rows = connection.execute(
-            SELECT_PARAMETERS + "lower(name) = any(%s) or name = 'shared_preload_libraries'"
+            SELECT_PARAMETERS
+            + "lower(name) = any(%s) or name in ('config_file', 'data_directory', 'shared_preload_libraries')"
             # What the memory names is in double quotes there.
             " or position('\"' || lower(name) || '\"' in coalesce(current_setting(%s, true), '')) > 0",
             ([name.lower() for name in names], memory_of.SYSTEM),
+        )
+        defaults = connection.execute(
+            SELECT_DEFAULTS + " where split_part(lower(entry), '=', 1) = any(%s)",
+            ([*(name.lower() for name in names), memory_of.SESSION],),
         )
     facts = one_row(about)
     parameters = {row["name"].lower(): make_parameter(row, facts["version"]) for row in rows.fetchall()}
     kind = by_signs(facts["signs"])
     files = _read_files(connection, kind, facts["can_read_files"], options["connection"])
-    configured = _configured(files) if kind.reads_files else _as_running(parameters)
+    configured = configured_by(files) if kind.reads_files else _as_running(parameters)
     memory = memory_of.load(configured.get(memory_of.SYSTEM, Configured()).automatic)
     return Server(
         endpoint=endpoint(options["connection"]),
@@ -107,7 +116,10 @@ def _read(connection: psycopg.Connection[Any], options: Mapping[str, Any], names
         alter_system_allowed=facts["alter_system_allowed"],
         parameters={**pg_stat_statements_parameters(), **parameters},
         configured=configured,
-        broken=_broken(files),
+        origins=origins_of(files, *(_running(parameters, name) for name in ("data_directory", "config_file"))),
+        defaults=present_of(defaults),
+        user=options["connection"]["user"],
+        broken=broken_in(files),
         privileged=_privileged(connection, facts, [*names, *memory, memory_of.SYSTEM]),
         remembers=options["remember"],
         memory=memory,
@@ -125,39 +137,17 @@ def _read_files(
             f"postgres_connection.user on {endpoint(where)}: the role {where['user']!r} may not read pg_file_settings; "
             "grant it SELECT on that view and EXECUTE on pg_show_all_file_settings(), or connect as a superuser"
         )
-    return connection.execute(
-        "select sourcefile, sourceline, name, setting, error from pg_file_settings order by seqno"
-    ).fetchall()
+    return connection.execute(SELECT_FILES).fetchall()
+
+
+def _running(parameters: Mapping[str, Parameter], name: str) -> str | None:
+    """The value of a parameter that was read; None where the role may not read it."""
+    return parameters[name].running if name in parameters else None
 
 
 def _as_running(parameters: Mapping[str, Parameter]) -> dict[str, Configured]:
     """What a server is configured with whose files cannot be read: what it runs with, by all that is known."""
     return {name: Configured(about.running, None, about.running) for name, about in parameters.items()}
-
-
-def _configured(files: Sequence[Mapping[str, Any]]) -> dict[str, Configured]:
-    """Fold the rows of pg_file_settings, in reading order, to one entry a parameter: the last one wins."""
-    found: dict[str, Configured] = {}
-    for row in files:
-        if row["name"] is None:
-            continue
-        before = found.get(row["name"].lower(), Configured())
-        if row["sourcefile"].endswith("/" + _AUTO_FILE):
-            entry = Configured(row["setting"], row["setting"], before.manual)
-        else:
-            entry = Configured(row["setting"], before.automatic, row["setting"])
-        found[row["name"].lower()] = entry
-    return found
-
-
-def _broken(files: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lines with an error that keeps the server from loading its files; a value that awaits a restart is not one."""
-    return [
-        f"{row['sourcefile']} line {row['sourceline']}: {row['error']}"
-        for row in files
-        # A row without a file is about a parameter that was taken out of the files and waits for a restart to go.
-        if row["error"] and row["error"] != _NOT_APPLIED and row["sourcefile"]
-    ]
 
 
 def _privileged(connection: psycopg.Connection[Any], facts: Mapping[str, Any], names: Sequence[str]) -> set[str]:
@@ -274,6 +264,18 @@ def _result(server: Server, decisions: Sequence[Decision], controls: Mapping[str
         "previous": _previous(server, changes),
         "server_version": server.version,
     }
+
+
+def _warnings(server: Server, decisions: Sequence[Decision]) -> list[str]:
+    """What others have set of the same parameters, which the run leaves alone."""
+    found = []
+    for decision in decisions:
+        name = decision.name.lower()
+        parameter = server.parameters.get(name) or Parameter(name, "string", "sighup", None)
+        owner = overridden(decision, parameter, server.automatic(name), server.origins.get(name))
+        texts = [*([owner] if owner else []), *hidden(decision, parameter, server.defaults, server.user)]
+        found += [f"{decision.name} on {server.endpoint}: {text}" for text in texts]
+    return found
 
 
 def _previous(server: Server, changes: Sequence[Decision]) -> dict[str, str | None]:

@@ -15,6 +15,8 @@ description:
   - Compares what the configuration files say, what the server runs with and what is wanted, in the parameter's own type
     and unit. A value that was written and waits for a restart is reported in RV(pending_restart) and not changed again.
   - Every name, value, privilege and library is checked before the first write, in check mode too.
+  - A line of a configuration file that a change goes before, and a session default of a role or database that hides the
+    value, belong to somebody else. They are left alone, and named in a warning.
   - Nothing is restarted by this module.
 extends_documentation_fragment:
   - leadgen.tuning.postgres
