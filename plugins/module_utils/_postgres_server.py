@@ -55,7 +55,11 @@ class Server:
 
 
 class Kind(Protocol):
-    """What a kind of server can do about its parameters. Each kind is a file of its own; see _postgres_kinds.py."""
+    """What a kind of server can do about its parameters. Each kind is a file of its own; see _postgres_kinds.py.
+
+    All is read and decided before a kind is asked. ``decision.value`` is what to write, None to take the entry out, and only
+    where ``decision.write``; ``decision.needs`` is set where anything has to happen, were it only a reload.
+    """
 
     @property
     def reads_files(self) -> bool:
