@@ -37,13 +37,13 @@ def clean(services: Services) -> Iterator[Services]:
     services.sql("alter system reset all")
     services.sql("select pg_reload_conf()")
     services.sql("alter role leads_app reset all; alter database leadgen reset all; alter table events reset (fillfactor)")
-    if services.sql("select from pg_roles where rolname = 'newcomer'"):
+    if services.sql("select 1 from pg_roles where rolname = 'newcomer'"):
         services.sql("drop owned by newcomer; drop role newcomer")
 
 
 def test_what_is_missing_is_listed_then_granted_once(clean: Services) -> None:
     planned = run(clean, check=True)
-    assert clean.sql("select from pg_roles where rolname = 'newcomer'") == []
+    assert clean.sql("select 1 from pg_roles where rolname = 'newcomer'") == []
     assert list(planned["diff"]["after"]) == [
         "role",
         "CREATEROLE",
@@ -91,7 +91,7 @@ def test_a_superusers_table_is_an_error_and_nothing_is_granted(clean: Services) 
     try:
         with pytest.raises(TuningError, match=r"public\.mine in leadgen belongs to postgres, a superuser.*OWNER TO"):
             run(clean)
-        assert clean.sql("select from pg_roles where rolname = 'newcomer'") == []
+        assert clean.sql("select 1 from pg_roles where rolname = 'newcomer'") == []
     finally:
         clean.sql("drop table mine")
 
@@ -104,4 +104,4 @@ def test_only_a_superuser_can_grant(clean: Services) -> None:
 def test_a_grant_that_is_refused_grants_nothing(clean: Services) -> None:
     with pytest.raises(TuningError, match=r"cannot grant newcomer ALTER SYSTEM on no such thing: .*nothing was granted"):
         run(clean, settings={"no such thing": 1})
-    assert clean.sql("select from pg_roles where rolname = 'newcomer'") == []
+    assert clean.sql("select 1 from pg_roles where rolname = 'newcomer'") == []

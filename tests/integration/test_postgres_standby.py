@@ -39,7 +39,7 @@ class Standby:
 def standby(untuned: Services) -> Iterator[Standby]:
     """A replica of the session's server, on a port of its own, that has caught up."""
     account = processes.service_account()
-    primary = {name: value for name, value in untuned.postgres.items() if value is not None and name != "dbname"}
+    primary = {name: value for name, value in untuned.superuser.items() if value is not None and name != "dbname"}
     with tempfile.TemporaryDirectory(prefix="retune-standby-") as name:
         folder, port = Path(name) / "postgres", processes.free_ports(1)[0]
         folder.parent.chmod(0o711)
@@ -56,8 +56,8 @@ def standby(untuned: Services) -> Iterator[Standby]:
         command("pg_basebackup", "-D", str(data), "-d", source, "-R", "-X", "stream", "-c", "fast", "--no-sync")
         main = data / "postgresql.conf"
         files.write(main, f"{main.read_text(encoding='utf-8')}\nport = {port}\n", owner=account)
-        secret = next(line for line in passfile.read_text(encoding="utf-8").splitlines() if ":postgres:" in line)
-        given = {**primary, "port": port, "password": secret.rsplit(":", 1)[1], "dbname": "leadgen"}
+        secret = next(line for line in passfile.read_text(encoding="utf-8").splitlines() if ":tuning:" in line)
+        given = {**primary, "port": port, "user": "tuning", "password": secret.rsplit(":", 1)[1], "dbname": "leadgen"}
         try:
             command("pg_ctl", "start", "-w", "-D", str(data), "-l", str(folder / "log"))
             yield Standby(given, data)
@@ -107,6 +107,6 @@ def test_what_is_the_primarys_is_reported_and_not_written(untuned: Services, sta
         )
         told = databases({**common, **objects}, check)
         assert (told["changed"], told["diff"]) == (False, {"before": {}, "after": {}})
-        assert "is a standby, whose databases are its primary's; these differ: leadgen.pg_stat" in told["warnings"][0]
+        assert "is a standby, whose databases are its primary's; these differ: leadgen.public.events" in told["warnings"][0]
     assert untuned.sql("select * from pg_db_role_setting") == []
     assert untuned.sql("select from pg_extension where extname = 'pg_stat_statements'") == []
