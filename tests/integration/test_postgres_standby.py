@@ -109,4 +109,4 @@ def test_what_is_the_primarys_is_reported_and_not_written(untuned: Services, sta
         assert (told["changed"], told["diff"]) == (False, {"before": {}, "after": {}})
         assert "is a standby, whose databases are its primary's; these differ: leadgen.public.events" in told["warnings"][0]
     assert untuned.sql("select * from pg_db_role_setting") == []
-    assert untuned.sql("select from pg_extension where extname = 'pg_stat_statements'") == []
+    assert untuned.sql("select reloptions from pg_class where relname = 'events'") == [(None,)]

@@ -20,6 +20,8 @@ MODULES = [
     "postgres_restart",
     "postgres_session_defaults",
     "postgres_counters",
+    "postgres_index_usage",
+    "postgres_vacuum_health",
     "redis_settings",
     "redis_counters",
 ]

@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an audit says of a control: a verdict, a figure, and the findings behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def audited(
+    control: str, figure: float | None, findings: Sequence[Mapping[str, Any]], unknown: Sequence[str]
+) -> dict[str, Any]:
+    """One verdict: fail with findings, else unknown with reasons, else pass. What could not be measured never passes."""
+    return {
+        "control": control,
+        "verdict": "fail" if findings else "unknown" if unknown or figure is None else "pass",
+        "figure": figure,
+        "reason": "; ".join(unknown) or ("" if figure is not None else "nothing was measured"),
+        "findings": [dict(finding) for finding in findings],
+    }
