@@ -1,5 +1,5 @@
 # Each target does its own set-up; nothing has to be run before it.
-.PHONY: setup demo test lint bench lock docs clean
+.PHONY: setup demo test test-postgresql-17 lint bench lock docs clean
 SHELL := /bin/sh
 BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
@@ -13,6 +13,11 @@ demo: setup
 
 test: setup
 	$(BIN)/python -m pytest
+
+# On a Debian before 13, its PostgreSQL is fetched into a folder of the user's cache.
+test-postgresql-17: setup
+	PG_BIN=$$(tools/debian13.sh) && PG_BIN=$$PG_BIN $(BIN)/python -m pytest tests/integration/test_postgres_*.py \
+		tests/integration/test_plan_is_truth.py
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy retune plugins tools

@@ -202,12 +202,12 @@ def _owners(connection: psycopg.Connection[Any], options: Mapping[str, Any], whe
             f"postgres_databases on {where}: {owners[owner]} belongs to {owner}, a superuser, whose role is not to be "
             "shared; give it to a role of its own (ALTER ... OWNER TO), or take the database out"
         )
+    # Said outright, since the grant that carries the ADMIN option says the opposite.
+    inherit = " with inherit true" if connection.info.server_version >= ADMIN_OPTION_SINCE else ""
     for owner in _lacking(connection, options["role"], sorted(owners), "USAGE"):
         if owner != options["role"]:
-            yield Grant(
-                f"membership in {owner}",
-                sql.SQL("grant {} to {}").format(sql.Identifier(owner), sql.Identifier(options["role"])),
-            )
+            statement = sql.SQL("grant {} to {}" + inherit)
+            yield Grant(f"membership in {owner}", statement.format(sql.Identifier(owner), sql.Identifier(options["role"])))
 
 
 def _write(connection: psycopg.Connection[Any], grants: Sequence[Grant], options: Mapping[str, Any], where: str) -> None:

@@ -73,6 +73,7 @@ def test_what_is_put_back_is_remembered_as_before(roles: Services) -> None:
 
 def test_roles_whose_names_differ_only_in_case_are_told_apart(roles: Services) -> None:
     roles.sql('create role "Leads_App"')
+    roles.sql('grant "Leads_App" to tuning with admin option')
     try:
         remembering(roles, roles={"leads_app": {"work_mem": "8MB"}, "Leads_App": {"work_mem": "8MB"}})
         dropped = remembering(roles, roles={"leads_app": {"work_mem": "8MB"}})
