@@ -17,6 +17,7 @@ LIST_PARAMETERS = {
     "log_connections": False,
     "log_destination": False,
     "oauth_validator_libraries": True,
+    "output_plugin_libraries": True,
     "restrict_nonsystem_relation_kind": False,
     "search_path": True,
     "session_preload_libraries": True,

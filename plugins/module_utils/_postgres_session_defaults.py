@@ -11,6 +11,7 @@ from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_memory as memory_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._lists import PRELOAD_LIBRARIES
 from ansible_collections.leadgen.tuning.plugins.module_utils._owners import owner_arguments, owner_of, owners
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     connect,
@@ -61,8 +62,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "verify": {"type": "bool", "default": False},
 }
 
-# A session may change these; the others are the whole server's.
-_SESSION_CONTEXTS = frozenset({"backend", "superuser", "superuser-backend", "user"})
+# A session may change these; the others are the whole server's, or fixed before a session's defaults are read.
+_SESSION_CONTEXTS = frozenset({"superuser", "user"})
 
 
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -198,6 +199,11 @@ def _compare(target: Target, parameter: Parameter | None, present: Present, give
     value = wanted_value(parameter, given, Configured(text, text))
     if text is not None and _reads_as(parameter, text, value):
         return None
+    if value == () and parameter.name in PRELOAD_LIBRARIES:
+        raise ValueError(
+            "an empty list would be written as one library without a name, which no session could start with; give null, "
+            "which takes the default out"
+        )
     return Change(target, parameter, value, text)
 
 

@@ -44,6 +44,8 @@ _ON_OFF = {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0
 _CASELESS_STRINGS = frozenset({"timezone", "log_timezone", "datestyle", "default_text_search_config"})
 # Where the session's own value hides the server's.
 _PRIVATE_PREFIX = "tcp_"  # of the session's own connection; a local socket has none
+# The sources of a value that nobody set: built in, or worked out by the server, as wal_buffers is.
+_WORKED_OUT = frozenset({"default", "override"})
 _PRIVATE_SOURCES = frozenset({"client", "database", "database user", "override", "session", "user"})
 
 
@@ -171,7 +173,7 @@ def wanted_value(parameter: Parameter, given: Any, configured: Configured) -> Va
     if parameter.context == "internal":
         raise ValueError("the server computes it, and it cannot be set; take it out")
     if given is None:
-        text = configured.manual if configured.manual is not None else parameter.default or ""
+        text = configured.manual if configured.manual is not None else _unset_text(parameter)
         return read(parameter, text)
     if isinstance(given, (Mapping, list, tuple)):
         value: Value = _wanted_list(parameter, given, configured)
@@ -223,7 +225,20 @@ def _check_range(parameter: Parameter, value: Value) -> None:
 
 
 def _effective_text(parameter: Parameter, configured: Configured) -> str:
-    return configured.effective if configured.effective is not None else parameter.default or ""
+    return configured.effective if configured.effective is not None else _unset_text(parameter)
+
+
+def _unset_text(parameter: Parameter) -> str:
+    """What the parameter is where nobody sets it; boot_val is not what the server makes of some, such as wal_buffers."""
+    shown = parameter.source in _WORKED_OUT and not _is_hidden(parameter)
+    return (parameter.running if shown else parameter.default) or ""
+
+
+def _is_hidden(parameter: Parameter) -> bool:
+    """Whether the view never shows the server's own value: the library is not loaded, or the session has another."""
+    if parameter.name == "archive_command" and parameter.running == "(disabled)":
+        return True  # shown instead of the value while archive_mode is off
+    return parameter.running is None or parameter.name.startswith(_PRIVATE_PREFIX)
 
 
 def decide(parameter: Parameter, configured: Configured, given: Any) -> Decision:
@@ -268,12 +283,8 @@ def _read_or_text(parameter: Parameter, text: str) -> Value:
 
 
 def _running(parameter: Parameter, in_file: Value) -> Value:
-    hidden = parameter.source in _PRIVATE_SOURCES or parameter.name.startswith(_PRIVATE_PREFIX)
-    if parameter.name == "archive_command" and parameter.running == "(disabled)":
-        return in_file  # shown instead of the value while archive_mode is off
-    if parameter.running is None or hidden:
-        return in_file
-    return _read_or_text(parameter, parameter.running)
+    hidden = _is_hidden(parameter) or parameter.source in _PRIVATE_SOURCES
+    return in_file if hidden else _read_or_text(parameter, parameter.running or "")
 
 
 def _differs(parameter: Parameter, one: Value, other: Value) -> bool:

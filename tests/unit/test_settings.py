@@ -23,8 +23,10 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._settings import (
 from hypothesis import given
 from hypothesis import strategies as st
 
+FILE = "configuration file"
 BUFFERS = Parameter("shared_buffers", "integer", "postmaster", "262144", "8kB", "16", "1073741823", default="16384")
-TIMEOUT = Parameter("lock_timeout", "integer", "user", "60000", "ms", "0", "2147483647", default="0")
+TIMEOUT = Parameter("lock_timeout", "integer", "user", "60000", "ms", "0", "2147483647", default="0", source=FILE)
+WAL_BUFFERS = Parameter("wal_buffers", "integer", "postmaster", "512", "8kB", "-1", "262143", default="-1")
 CHECKPOINT = Parameter("checkpoint_timeout", "integer", "sighup", "300", "s", "30", "86400", default="300")
 CONNECTIONS = Parameter("max_connections", "integer", "postmaster", "100", None, "1", "262143", default="100")
 COST = Parameter("random_page_cost", "real", "user", "1.1", None, "0", "1.79769e+308", default="4")
@@ -338,14 +340,21 @@ def test_the_file_holds_all_digits_of_a_real() -> None:
         (CONNECTIONS, Configured("100", "100", None), ("100", "100", True, "reload", False)),
         (TIMEOUT, Configured("30s", "30s", "1min"), ("30s", "1min", True, "reload", False)),
         (TIMEOUT, Configured("30s", "30s", None), ("30s", "0", True, "reload", False)),
-        (replace(CONNECTIONS, running="200"), Configured("200", "200", None), ("200", "100", True, "restart", True)),
+        (
+            replace(CONNECTIONS, running="200", source=FILE),
+            Configured("200", "200", None),
+            ("200", "100", True, "restart", True),
+        ),
         (LIBRARIES, Configured("a", "a", '""'), ("a", "", True, "reload", False)),
         # it is not there: nothing to reset
         (CONNECTIONS, Configured(), ("100", "100", False, "", False)),
         (TIMEOUT, Configured("1min", None, "1min"), ("1min", "1min", False, "", False)),
         (JIT, Configured("on", None, "on"), ("on", "on", False, "", False)),
+        # the server works it out when it starts: nobody sets it, and it is in sync
+        (WAL_BUFFERS, Configured(), ("4MB", "4MB", False, "", False)),
+        (WAL_BUFFERS, Configured("8MB", "8MB", None), ("8MB", "4MB", True, "reload", False)),
         # it was reset and waits for the restart
-        (replace(CONNECTIONS, running="200"), Configured(), ("100", "100", False, "", True)),
+        (replace(CONNECTIONS, running="200", source=FILE), Configured(), ("100", "100", False, "", True)),
         # it was reset and never reloaded
         (TIMEOUT, Configured("30s", None, "30s"), ("1min", "30s", False, "reload", False)),
     ],
