@@ -18,6 +18,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     endpoint,
     one_row,
 )
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_dry_start import reason_not_to_start
 
 try:
     import psycopg
@@ -38,7 +39,8 @@ _STARTED = "select pg_postmaster_start_time()::text as at"
 def restart(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Restart the server when ``parameters`` wait for it, and see that it is another process that answers.
 
-    :raises TuningError: when the command fails or the server is not back in ``timeout`` seconds.
+    :raises TuningError: when the server could not start with its files, the command fails, or the server is not back in
+        ``timeout`` seconds.
     """
     waiting = sorted(set(options["parameters"]))
     if not waiting:
@@ -62,6 +64,12 @@ def _restart(options: Mapping[str, Any]) -> None:
     with connect(options["connection"]) as connection:
         before: str = one_row(connection.execute(_STARTED))["at"]
         auto_conf = _auto_conf(connection)
+    reason = reason_not_to_start(auto_conf.parent) if auto_conf else None
+    if reason:
+        raise TuningError(
+            f"postgres_settings on {endpoint(options['connection'])}: the server could not start with what its files say "
+            f"now: {reason}; it was not restarted, mend that first"
+        )
     try:
         _run(options["command"], options["connection"], options["timeout"])
         _wait_until_back(options, before)
