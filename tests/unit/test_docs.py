@@ -21,6 +21,7 @@ MODULES = [
     "postgres_session_defaults",
     "postgres_counters",
     "postgres_index_usage",
+    "postgres_queries",
     "postgres_vacuum_health",
     "redis_settings",
     "redis_counters",
