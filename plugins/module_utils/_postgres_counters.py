@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._counters import (
@@ -26,11 +26,13 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "databases": {"type": "list", "elements": "str", "required": True},
     "since": {"type": "dict"},
     "window": {"type": "float", "default": 10.0},
+    "statements": {"type": "list", "elements": "str", "default": []},
     "phase": {"type": "str", "choices": ["before", "after"], "default": "before"},
 }
 
 # Enough for the busiest statements, and small enough to hand from one task to the next.
 _STATEMENTS = 500
+_TOP = 5
 _RENAMED_SINCE = 130000  # total_time became total_exec_time
 _DATABASES = (
     "select coalesce(sum(xact_commit), 0)::float8 as commits, coalesce(sum(xact_rollback), 0)::float8 as rollbacks,"
@@ -64,7 +66,10 @@ def measure(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     result: dict[str, Any] = {"changed": False, "counters": reading}
     if since:
         # The raw reading has served; only the figures go into the record.
-        result = {"changed": False, "measurements": figures(since, reading), "phase": options["phase"]}
+        means = statement_means(since["statements"], reading["statements"], options["statements"])
+        named = {f"statement_mean_ms/{queryid}": mean for queryid, mean in means.items()}
+        measured = {**figures(since, reading), **named}
+        result = {"changed": False, "measurements": measured, "statements": list(means), "phase": options["phase"]}
     return result
 
 
@@ -119,15 +124,7 @@ def _statement_figures(
     The view keeps no distribution, so the percentile is that of the statements' own means in the window, weighted by
     calls: 95% of the calls were of statements which took no longer on average.
     """
-    spent: list[tuple[float, float]] = []
-    complete = len(first or {}) < _STATEMENTS  # else what is not in the first reading may merely have been cut off
-    for identity, (calls, milliseconds) in (second or {}).items():
-        if identity not in (first or {}) and not complete:
-            continue
-        calls_before, milliseconds_before = (first or {}).get(identity, (0.0, 0.0))
-        if calls > calls_before and milliseconds >= milliseconds_before:
-            grown = calls - calls_before
-            spent.append(((milliseconds - milliseconds_before) / grown, grown))
+    spent = [(milliseconds / calls, calls) for calls, milliseconds in _grown(first, second).values()]
     total = sum(calls for _mean, calls in spent)
     if first is None or not total:
         return {"statement_mean_ms": None, "statement_p95_ms": None}
@@ -136,3 +133,37 @@ def _statement_figures(
         "statement_mean_ms": round(sum(mean * calls for mean, calls in spent) / total, 3),
         "statement_p95_ms": None if percentile is None else round(percentile, 3),
     }
+
+
+def statement_means(
+    first: Mapping[str, list[float]] | None, second: Mapping[str, list[float]] | None, wanted: Sequence[str]
+) -> dict[str, float | None]:
+    """Milliseconds a call of the wanted statements, by queryid; without any wanted, of those that took most time.
+
+    Null where a statement was not run in the window.
+    """
+    spent: dict[str, list[float]] = {}
+    for identity, (calls, milliseconds) in (_grown(first, second) if first is not None else {}).items():
+        total = spent.setdefault(identity.rpartition("/")[2], [0.0, 0.0])
+        total[0] += calls
+        total[1] += milliseconds
+    slowest = sorted(spent, key=lambda queryid: -spent[queryid][1])[:_TOP]
+    return {
+        queryid: round(spent[queryid][1] / spent[queryid][0], 3) if queryid in spent else None
+        for queryid in (wanted or slowest)
+    }
+
+
+def _grown(
+    first: Mapping[str, list[float]] | None, second: Mapping[str, list[float]] | None
+) -> dict[str, tuple[float, float]]:
+    """Calls and milliseconds that each statement had in the window; those that had none are left out."""
+    grown = {}
+    complete = len(first or {}) < _STATEMENTS  # else what is not in the first reading may merely have been cut off
+    for identity, (calls, milliseconds) in (second or {}).items():
+        if identity not in (first or {}) and not complete:
+            continue
+        calls_before, milliseconds_before = (first or {}).get(identity, (0.0, 0.0))
+        if calls > calls_before and milliseconds >= milliseconds_before:
+            grown[identity] = (calls - calls_before, milliseconds - milliseconds_before)
+    return grown

@@ -30,6 +30,12 @@ options:
     description: Seconds from the first reading to the second.
     type: float
     default: 10.0
+  statements:
+    description:
+      - Query ids of statements whose means to give. Without it, those of the five that took most time in the window.
+    type: list
+    elements: str
+    default: []
   phase:
     description: Whether the figures are those before or after a change; handed through to the result.
     type: str
@@ -69,10 +75,16 @@ counters:
 measurements:
   description:
     - Transactions a second, cache hit ratio (0 to 1), dead rows, and mean and 95th percentile of the statements in
-      milliseconds. Null where the window gave nothing to judge by, such as after a restart.
+      milliseconds, and as C(statement_mean_ms/QUERYID) the means of O(statements). Null where the window gave nothing to
+      judge by, such as after a restart.
   returned: when O(since) is given
   type: dict
   sample: {commits_per_second: 412.5, cache_hit_ratio: 0.9961, dead_rows: 1203, statement_mean_ms: 0.84}
+statements:
+  description: The query ids of the statements whose means were given, for the O(statements) of a later run.
+  returned: when O(since) is given
+  type: list
+  elements: str
 phase:
   description: As given.
   returned: when O(since) is given

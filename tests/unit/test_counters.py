@@ -213,3 +213,23 @@ def test_redis_figures(second: dict[str, Any], expected: tuple[float | None, ...
         "used_memory_bytes",
     )
     assert found == dict(zip(names, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ([], {"7": 3.0, "8": 1.0}),
+        (["8", "9", "none"], {"8": 1.0, "9": None, "none": None}),
+    ],
+)
+def test_means_of_named_statements(wanted: list[str], expected: dict[str, float | None]) -> None:
+    first = {"1/10/7": [10.0, 100.0], "1/11/7": [0.0, 0.0], "1/10/9": [5.0, 5.0]}
+    second = {"1/10/7": [12.0, 104.0], "1/11/7": [1.0, 5.0], "1/10/8": [4.0, 4.0], "1/10/9": [5.0, 5.0]}
+    assert _postgres_counters.statement_means(first, second, wanted) == expected
+    assert list(_postgres_counters.statement_means(first, second, wanted)) == list(expected)
+    assert _postgres_counters.statement_means(None, second, []) == {}
+
+
+def test_at_most_five_statements_are_named() -> None:
+    second = {f"1/10/{number}": [1.0, float(number)] for number in range(9)}
+    assert list(_postgres_counters.statement_means({}, second, [])) == ["8", "7", "6", "5", "4"]
