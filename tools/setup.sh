@@ -46,6 +46,14 @@ if [ "${1:-}" != --python-only ]; then
     "$python" -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
     # shellcheck disable=SC2086 # a list of words
     [ -z "$missing" ] || install_packages $missing
+    # HypoPG confirms suggested indexes; where there is no package for a server, arithmetic does.
+    for folder in /usr/lib/postgresql/*/; do
+        version=$(basename "$folder")
+        if command -v apt-cache >/dev/null && [ ! -e "/usr/share/postgresql/$version/extension/hypopg.control" ] &&
+            apt-cache show "postgresql-$version-hypopg" >/dev/null 2>&1; then
+            install_packages "postgresql-$version-hypopg"
+        fi
+    done
 fi
 
 "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||

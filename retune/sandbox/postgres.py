@@ -115,6 +115,9 @@ class Postgres(Service):
                 connection.execute("SELECT set_config(%s, %s, false)", (f"sandbox.{size}", str(self.state.sizes[size])))
             connection.execute(schema)
             connection.execute("VACUUM (ANALYZE)")
+        with connect(self.state, "postgres", SUPERUSER, DATABASE) as connection:
+            if connection.execute("SELECT 1 FROM pg_available_extensions WHERE name = 'hypopg'").fetchone():
+                connection.execute("CREATE EXTENSION hypopg")
 
     def host_variables(self) -> dict[str, object]:
         # A user switched to may not be able to enter the caller's working directory.
