@@ -53,6 +53,10 @@ def _parser() -> argparse.ArgumentParser:
         ("doctor", _doctor, "see whether the environment can be reached and tuned from here"),
     ):
         _add_run_options(verbs.add_parser(name, help=text, description=text), name, command)
+    text = "report the statements that took most time, their plans, and the indexes that would help"
+    queries = verbs.add_parser("queries", help=text, description=text)
+    _add_run_options(queries, "queries", _queries)
+    queries.add_argument("--top", type=int, metavar="N", help="the first N statements of each database (default: 5)")
     log = verbs.add_parser("log", help="show the performance log")
     log.add_argument("environment", metavar="ENV")
     log.add_argument("--last", type=int, default=10, metavar="N", help="show the last N runs (default: 10)")
@@ -181,6 +185,20 @@ def _doctor(options: argparse.Namespace, project: Path) -> int:
     if options.json:
         print(json.dumps({"healthy": healthy, "findings": [finding._asdict() for finding in findings]}))
     return 0 if healthy else COULD_NOT_TELL
+
+
+def _queries(options: argparse.Namespace, project: Path) -> int:
+    from retune.queries import show_reports  # noqa: PLC0415 - what only it needs
+
+    if options.top is not None:
+        options.extra_vars.append(json.dumps({"postgres_top_statements": options.top}))
+    record = _run(options, project, "queries.yml", check=True)
+    if options.json:
+        print(json.dumps(record.data))
+    else:
+        show_reports(record)
+    unread = any(report["unread"] for report in record.data["reports"].values())
+    return COULD_NOT_TELL if record.failures or unread else 0
 
 
 def _log(options: argparse.Namespace, project: Path) -> int:

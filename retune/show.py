@@ -62,12 +62,17 @@ def warnings(record: Record) -> None:
 def effects(record: Record) -> None:
     """Print the measurements before and after."""
     rows = [
-        (host, _FIGURES.get(figure, figure), _number(before), _number(after), _ratio(before, after))
+        (host, _figure(figure), _number(before), _number(after), _ratio(before, after))
         for host, figure, before, after in record.effects()
         if before is not None or after is not None
     ]
     if rows:
         table("Measured effect", ("host", "figure", "before", "after", "change"), rows)
+
+
+def _figure(name: str) -> str:
+    kind, _slash, statement = name.partition("/")
+    return f"{_FIGURES.get(kind, kind)} {f'(query {statement})' if statement else ''}".rstrip()
 
 
 def _number(value: Any) -> str:
@@ -103,6 +108,8 @@ def _words(kind: str, result: dict[str, Any]) -> list[tuple[str, str]]:
         return [(control, kind.removeprefix("runner_on_")) for control in result.get("controls") or ()]
     if kind != "runner_on_ok":
         return []
+    if "report" in result:
+        return [(control, "read") for control in sorted(result.get("controls") or ())]
     if "measurements" in result:
         return [("", f"measured {result['phase']}")]
     diff = result.get("diff") or {}

@@ -120,12 +120,15 @@ class Record:
     decisions: list[Decision] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     measurements: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)  # by host
     schema: int = SCHEMA
 
     def add_result(self, controls: Iterable[str], host: str, task: str, result: dict[str, Any]) -> bool:
         """Take in a task's result; return whether it changed something."""
         if "measurements" in result:
             self.measurements.setdefault(host, {})[result.get("phase", "before")] = result["measurements"]
+        if "report" in result:
+            self.reports[host] = result["report"]
         names = sorted(controls)
         diff = result.get("diff") or {}
         if not names or not isinstance(diff, dict):

@@ -3,15 +3,19 @@
 
 from __future__ import annotations
 
+import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
+import jsonschema
 import psycopg
 import pytest
 from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_databases, _postgres_queries
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 
-from tests.integration.conftest import Services
+from tests.integration.conftest import PROJECT, Retune, Services
 from tests.integration.test_postgres_tables import NOTHING
 
 NEWEST = "select id, note from orders where customer = $1 order by placed desc limit $2"
@@ -174,3 +178,54 @@ def test_a_database_that_cannot_be_read_is_named(desk: Services) -> None:
     desk.sql("drop extension pg_stat_statements", "desk")
     with pytest.raises(TuningError, match=r"database desk on .* has no pg_stat_statements; name it in postgres_extensions"):
         report(desk)
+
+
+@contextmanager
+def load(services: Services) -> Iterator[None]:
+    """An application at work in another thread, from its first answer on."""
+    begun, ended = threading.Event(), threading.Event()
+
+    def work_on() -> None:
+        with psycopg.connect(**services.superuser_to("leadgen"), autocommit=True) as connection:
+            connection.execute("set role leads_app")
+            number = 0
+            while not ended.is_set():
+                number = number % 500 + 1
+                connection.execute("select kind from events where lead_id = %s", (number,), prepare=False)
+                begun.set()
+
+    thread = threading.Thread(target=work_on)
+    thread.start()
+    try:
+        assert begun.wait(10)
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def test_the_command_names_an_index_and_the_log_has_the_fall_of_the_mean(loaded: Services, retune: Retune) -> None:
+    loaded.sql("create extension if not exists pg_stat_statements")
+    loaded.sql("select pg_stat_statements_reset()")
+    large = ("-e", '{"postgres_large_table_rows": 1000}')
+    with load(loaded):
+        asked = retune("queries", "--json", "--top", "3", *large)
+        assert asked.returncode == 0, asked.stderr
+        record = json.loads(asked.stdout)
+        jsonschema.validate(record, json.loads((PROJECT / "docs" / "run-record.schema.json").read_text(encoding="utf-8")))
+        (database,) = record["reports"]["sandbox-postgres"]["databases"]
+        assert len(database["statements"]) <= 3
+        assert database["postgres_indexes"] == {"events_lead_id_idx": {"table": "public.events", "columns": ["lead_id"]}}
+        shown = retune("queries", *large)
+        assert (shown.returncode, "events_lead_id_idx:" in shown.stdout) == (0, True), shown.stderr
+        queryid = database["statements"][0]["queryid"]
+        wanted = json.dumps({"postgres_indexes": {"leadgen": database["postgres_indexes"]}})
+        try:
+            applied = retune("apply", "--yes", "--json", "--tags", "postgres.slow_queries", "-e", wanted)
+            assert applied.returncode == 0, applied.stderr
+        finally:
+            loaded.sql("drop index if exists events_lead_id_idx")
+    phases = json.loads(applied.stdout)["measurements"]["sandbox-postgres"]
+    name = f"statement_mean_ms/{queryid}"
+    assert phases["after"][name] < phases["before"][name] / 2
+    assert f"(query {queryid})" in retune("log").stdout
