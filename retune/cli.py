@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from retune import show
+from retune import audit, show
 from retune.errors import RetuneError
 from retune.playbook import Request, explain, run
 from retune.project import find_environment, find_project, log_directory
@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
         ("plan", _plan, "list what apply would change, and change nothing"),
         ("apply", _apply, "bring the environment to its inventory; measure before and after"),
         ("drift", _drift, "look for drift: the quick check for a schedule"),
+        ("audit", _audit, "measure and judge, and change nothing: indexes and vacuum"),
         ("doctor", _doctor, "see whether the environment can be reached and tuned from here"),
     ):
         _add_run_options(verbs.add_parser(name, help=text, description=text), name, command)
@@ -108,7 +109,7 @@ def _run(options: argparse.Namespace, project: Path, playbook: str, check: bool)
         show.failures(outcome.record)
     elif not outcome.record.data["checked"]:
         raise RetuneError("no control was looked at; check --tags and --limit (docs/controls.md has the controls' ids)")
-    elif outcome.stopped or (outcome.returncode and outcome.record.data["outcome"] != "drift"):
+    elif outcome.stopped or (outcome.returncode and outcome.record.data["outcome"] not in ("drift", "audited")):
         raise explain(outcome)
     return outcome.record
 
@@ -137,6 +138,17 @@ def _plan(options: argparse.Namespace, project: Path) -> int:
 
 def _drift(options: argparse.Namespace, project: Path) -> int:
     return _compare(options, project, "drift.yml", "Drift")
+
+
+def _audit(options: argparse.Namespace, project: Path) -> int:
+    record = _run(options, project, "audit.yml", check=True)
+    if options.json:
+        print(json.dumps(record.data))
+    else:
+        audit.report(record)
+    if record.failures or audit.untold(record):
+        return COULD_NOT_TELL
+    return IN_SYNC if audit.passed(record) else DIFFERS
 
 
 def _apply(options: argparse.Namespace, project: Path) -> int:

@@ -82,8 +82,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # ansible-core ships n
             self.log.keep_partial(self.record)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        # The task that ends a drift check by failing says what was found; nothing went wrong.
-        if self.record is not None and not ignore_errors and "drift" not in result._task.tags:
+        # The task that ends a drift check or an audit by failing says what was found; nothing went wrong.
+        if self.record is not None and not ignore_errors and not {"drift", "audit"} & set(result._task.tags):
             message = " ".join(str(result._result.get("msg") or "failed without a message").split())
             self.record.add_failure(_controls(result), result._host.get_name(), _name(result), message)
 

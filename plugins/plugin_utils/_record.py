@@ -121,6 +121,7 @@ class Record:
     failures: list[Failure] = field(default_factory=list)
     measurements: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     reports: dict[str, dict[str, Any]] = field(default_factory=dict)  # by host
+    audit: list[dict[str, Any]] = field(default_factory=list)  # verdicts of the audit's modules, each with its host
     schema: int = SCHEMA
 
     def add_result(self, controls: Iterable[str], host: str, task: str, result: dict[str, Any]) -> bool:
@@ -129,6 +130,7 @@ class Record:
             self.measurements.setdefault(host, {})[result.get("phase", "before")] = result["measurements"]
         if "report" in result:
             self.reports[host] = result["report"]
+        self.audit += [{"host": host, **verdict} for verdict in result.get("audit") or ()]
         names = sorted(controls)
         diff = result.get("diff") or {}
         if not names or not isinstance(diff, dict):
@@ -157,12 +159,14 @@ class Record:
             self.outcome = "failed"
         elif any(decision.changed for decision in self.decisions):
             self.outcome = "changed" if self.mode == "apply" else "drift"
+        elif self.audit:
+            self.outcome = "audited"
         else:
             self.outcome = "in_sync"
 
     def worth_keeping(self) -> bool:
-        """Whether the log needs it: an apply that changed something, or that failed. A plan decides nothing."""
-        return self.mode == "apply" and self.outcome != "in_sync"
+        """Whether the log needs it: an apply that changed something, or that failed. A plan or an audit decides nothing."""
+        return self.mode == "apply" and self.outcome not in ("in_sync", "audited")
 
     def to_json(self) -> str:
         """One line of JSON."""

@@ -47,6 +47,9 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
             result.update(self._work_here(arguments))
         else:
             result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
+        if "audit" in result:
+            controls = selected(controls, variables.get("ansible_run_tags", ()), variables.get("ansible_skip_tags", ()))
+            result["audit"] = [entry for entry in result["audit"] if not controls or entry["control"] in controls]
         result["check_mode"] = bool(self._task.check_mode)
         result["verified"] = bool(self._task.args.get("verify")) and not result.get("failed")
         result["controls"] = controls
