@@ -18,7 +18,12 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     one_row,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_index_rules import ForeignKey, Index, Key
-from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_reading import USER_RELATION, days, make_readonly
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_reading import (
+    USER_RELATION,
+    days,
+    make_readonly,
+    read_each,
+)
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
@@ -104,14 +109,12 @@ def audit(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
         standby = is_standby(connection)
         standbys = 0 if standby else one_row(connection.execute(_STANDBYS))["standbys"]
     blind = _blind(options, standby, standbys)
-    for database in options["databases"]:
-        try:
-            rows = _read(options["connection"], database)
-        except TuningError as error:
-            unknown.append(f"database {database}: {error}")
+    for database, read in read_each(options["databases"], lambda name: _read(options, name)):
+        if isinstance(read, TuningError):
+            unknown.append(f"database {database}: {read}")
             continue
+        rows, scans, reasons = read
         ages[database] = round(rows["days"], 2)
-        scans, reasons = _replica_scans(options, database)
         reasons += blind + _too_young(rows["days"], options["min_statistics_age"], "the server")
         young += [f"database {database}: {reason}" for reason in reasons]
         found = list(_findings(rows, scans, judge_unused=not reasons))
@@ -143,15 +146,17 @@ def _too_young(age: float, limit: float, of: str) -> list[str]:
     return [f"the statistics of {of} are {days(age)} old, and are judged from {days(limit)}"] if age < limit else []
 
 
-def _read(connection: Mapping[str, Any], database: str) -> dict[str, Any]:
-    with connect(connection, database) as opened:
+def _read(options: Mapping[str, Any], database: str) -> tuple[dict[str, Any], dict[str, int], list[str]]:
+    """Rows of each query; scans by index on the replicas; and why those may not be all."""
+    with connect(options["connection"], database) as opened:
         make_readonly(opened)
-        return {
+        rows = {
             "days": one_row(opened.execute(_AGE))["days"],
             "indexes": opened.execute(_INDEXES, ()).fetchall(),
             "tables": opened.execute(_TABLES, ()).fetchall(),
             "foreign_keys": opened.execute(_FOREIGN_KEYS, ()).fetchall(),
         }
+    return rows, *_replica_scans(options, database)
 
 
 def _replica_scans(options: Mapping[str, Any], database: str) -> tuple[dict[str, int], list[str]]:

@@ -11,7 +11,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._audit import audit
 from ansible_collections.leadgen.tuning.plugins.module_utils._counters import ratio
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import connect, connection_argument, one_row
-from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_reading import USER_RELATION, make_readonly
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_reading import USER_RELATION, make_readonly, read_each
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_vacuum_rules import Column
 
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -99,11 +99,9 @@ def audit(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     if not server["sees_all"]:
         unknown.append("old transactions of other roles are not seen; grant the role pg_monitor")
     databases = {}
-    for database in options["databases"]:
-        try:
-            figures = _database(options, database, server["block"])
-        except TuningError as error:
-            unknown.append(f"database {database}: {error}")
+    for database, figures in read_each(options["databases"], lambda name: _database(options, name, server["block"])):
+        if isinstance(figures, TuningError):
+            unknown.append(f"database {database}: {figures}")
             continue
         findings += [{"database": database, **finding} for finding in _table_findings(options, server, figures)]
         unknown += [f"database {database}: {reason}" for reason in _unmeasured(options, figures)]

@@ -12,7 +12,7 @@ short_description: Audit the indexes of PostgreSQL's databases
 version_added: 0.1.0
 description:
   - Finds indexes that are never scanned, duplicate, overlapping or invalid, tables without a primary key, foreign keys
-    without an index, and large tables that are often read whole. Every database is read over one connection.
+    without an index, and large tables that are often read whole. Every database is read over a connection, four at a time.
   - An index behind a constraint, a replica identity or CLUSTER is never dead weight. A unique index is so only beside a
     unique one of the same keys. An index that alone serves a foreign key is not called unused.
 extends_documentation_fragment:
