@@ -66,7 +66,7 @@ def measure(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     result: dict[str, Any] = {"changed": False, "counters": reading}
     if since:
         # The raw reading has served; only the figures go into the record.
-        means = statement_means(since["statements"], reading["statements"], options["statements"])
+        means = statement_means(since["statements"], reading["statements"], options["statements"], reading["role"])
         named = {f"statement_mean_ms/{queryid}": mean for queryid, mean in means.items()}
         measured = {**figures(since, reading), **named}
         result = {"changed": False, "measurements": measured, "statements": list(means), "phase": options["phase"]}
@@ -79,6 +79,7 @@ def _read(connection: psycopg.Connection[Any], databases: list[str]) -> dict[str
         "at": time.time(),
         "totals": totals,
         "statements": None,
+        "role": one_row(connection.execute("select oid::text as role from pg_roles where rolname = session_user"))["role"],
         "dead_rows": 0.0,
         "live_rows": 0.0,
     }
@@ -136,14 +137,17 @@ def _statement_figures(
 
 
 def statement_means(
-    first: Mapping[str, list[float]] | None, second: Mapping[str, list[float]] | None, wanted: Sequence[str]
+    first: Mapping[str, list[float]] | None, second: Mapping[str, list[float]] | None, wanted: Sequence[str], role: str
 ) -> dict[str, float | None]:
     """Milliseconds a call of the wanted statements, by queryid; without any wanted, of those that took most time.
 
-    Null where a statement was not run in the window.
+    Null where a statement was not run in the window. Those of ``role``, an oid, are our own readings, and are left out
+    unless there are no others.
     """
     spent: dict[str, list[float]] = {}
-    for identity, (calls, milliseconds) in (_grown(first, second) if first is not None else {}).items():
+    grown = _grown(first, second) if first is not None else {}
+    others = {identity: window for identity, window in grown.items() if identity.split("/")[1] != role}
+    for identity, (calls, milliseconds) in (others or grown).items():
         total = spent.setdefault(identity.rpartition("/")[2], [0.0, 0.0])
         total[0] += calls
         total[1] += milliseconds

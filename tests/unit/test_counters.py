@@ -225,11 +225,17 @@ def test_redis_figures(second: dict[str, Any], expected: tuple[float | None, ...
 def test_means_of_named_statements(wanted: list[str], expected: dict[str, float | None]) -> None:
     first = {"1/10/7": [10.0, 100.0], "1/11/7": [0.0, 0.0], "1/10/9": [5.0, 5.0]}
     second = {"1/10/7": [12.0, 104.0], "1/11/7": [1.0, 5.0], "1/10/8": [4.0, 4.0], "1/10/9": [5.0, 5.0]}
-    assert _postgres_counters.statement_means(first, second, wanted) == expected
-    assert list(_postgres_counters.statement_means(first, second, wanted)) == list(expected)
-    assert _postgres_counters.statement_means(None, second, []) == {}
+    assert _postgres_counters.statement_means(first, second, wanted, "0") == expected
+    assert list(_postgres_counters.statement_means(first, second, wanted, "0")) == list(expected)
+    assert _postgres_counters.statement_means(None, second, [], "0") == {}
 
 
 def test_at_most_five_statements_are_named() -> None:
     second = {f"1/10/{number}": [1.0, float(number)] for number in range(9)}
-    assert list(_postgres_counters.statement_means({}, second, [])) == ["8", "7", "6", "5", "4"]
+    assert list(_postgres_counters.statement_means({}, second, [], "0")) == ["8", "7", "6", "5", "4"]
+
+
+def test_our_own_readings_are_named_only_where_there_are_no_others() -> None:
+    second = {"1/10/7": [1.0, 9.0], "1/11/8": [1.0, 1.0]}
+    assert _postgres_counters.statement_means({}, second, [], "10") == {"8": 1.0}
+    assert _postgres_counters.statement_means({}, {"1/10/7": [1.0, 9.0]}, [], "10") == {"7": 9.0}
