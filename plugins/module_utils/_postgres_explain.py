@@ -72,7 +72,11 @@ def _plan(connection: psycopg.Connection[Any], statement: sql.SQL) -> Plan:
         return _root(one_row(connection.execute(query)))
     name = sql.Identifier(_NAME)
     connection.execute(sql.SQL("prepare {} as ").format(name) + statement)
-    prepared = "select cardinality(parameter_types) as count from pg_prepared_statements where name = %s"
+    # In full, since the search_path in force is the one of the role that ran the statement.
+    prepared = (
+        "select pg_catalog.cardinality(parameter_types) as count from pg_catalog.pg_prepared_statements"
+        " where name operator(pg_catalog.=) %s"
+    )
     try:
         with connection.transaction():  # so that DEALLOCATE, which no rollback does, can follow an error
             count = one_row(connection.execute(prepared, (_NAME,)))["count"]
