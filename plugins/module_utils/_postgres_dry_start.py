@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 _NEEDED = ("PG_VERSION", "global/pg_control", "postgresql.auto.conf")
+_RUNNING = ("postmaster.pid", "postmaster.opts")
 _SECONDS = 30
 
 
@@ -61,6 +62,9 @@ def _copy(data_directory: Path, scratch: Path, owner: os.stat_result) -> None:
     for path in (scratch, *scratch.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)  # it refuses a data directory that others may read
         os.chown(path, owner.st_uid, owner.st_gid)
+    for path in data_directory.iterdir():  # what is named without a folder, such as server.crt
+        if path.is_file() and path.name not in (*_NEEDED, *_RUNNING):
+            (scratch / path.name).symlink_to(path)
 
 
 def _arguments(given: Sequence[str], data_directory: Path, scratch: Path) -> list[str]:

@@ -19,6 +19,12 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     one_row,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_dry_start import reason_not_to_start
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_replication import (
+    TURNS,
+    streams,
+    turn_of,
+    wait_until_in_sync,
+)
 
 try:
     import psycopg
@@ -31,6 +37,8 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "command": {"type": "list", "elements": "str", "required": True},
     "previous": {"type": "dict", "default": {}},
     "timeout": {"type": "int", "default": 60},
+    "turn": {"type": "str", "choices": list(TURNS)},
+    "wanted": {"type": "dict", "default": {}},
 }
 _POLL_SECONDS = 0.1
 _STARTED = "select pg_postmaster_start_time()::text as at"
@@ -39,11 +47,13 @@ _STARTED = "select pg_postmaster_start_time()::text as at"
 def restart(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Restart the server when ``parameters`` wait for it, and see that it is another process that answers.
 
+    With ``turn``, only when it is this server's turn among a primary and its standbys.
+
     :raises TuningError: when the server could not start with its files, the command fails, or the server is not back in
-        ``timeout`` seconds.
+        ``timeout`` seconds, or not in sync in as many more.
     """
     waiting = sorted(set(options["parameters"]))
-    if not waiting:
+    if not waiting or not _is_its_turn(options, waiting):
         return {"changed": False, "diff": {"before": {}, "after": {}}}
     if not options["command"]:
         raise TuningError(
@@ -59,11 +69,19 @@ def restart(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     }
 
 
+def _is_its_turn(options: Mapping[str, Any], waiting: list[str]) -> bool:
+    if options["turn"] is None:
+        return True
+    with connect(options["connection"]) as connection:
+        turn: bool = turn_of(connection, waiting, options["wanted"]) == options["turn"]
+    return turn
+
+
 def _restart(options: Mapping[str, Any]) -> None:
     """Restart; a server that does not come back is started again with the configuration that it had before this run."""
     with connect(options["connection"]) as connection:
         before: str = one_row(connection.execute(_STARTED))["at"]
-        auto_conf = _auto_conf(connection)
+        auto_conf, followed = _auto_conf(connection), streams(connection)
     reason = reason_not_to_start(auto_conf.parent) if auto_conf else None
     if reason:
         raise TuningError(
@@ -77,6 +95,7 @@ def _restart(options: Mapping[str, Any]) -> None:
         if _answers(options["connection"]):
             raise
         raise TuningError(f"{error}; {_start_as_before(options, auto_conf)}") from error
+    wait_until_in_sync(options["connection"], followed, options["timeout"])
 
 
 def _auto_conf(connection: psycopg.Connection[Any]) -> Path | None:

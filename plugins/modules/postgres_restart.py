@@ -13,6 +13,7 @@ version_added: 0.1.0
 description:
   - Runs the given command when there is a parameter that waits for a restart, and sees that the server is back with a new
     start time.
+  - Of a primary and its standbys, each is in sync again before the module ends; one that is not in time is an error.
 extends_documentation_fragment:
   - leadgen.tuning.postgres
 options:
@@ -34,9 +35,20 @@ options:
     type: dict
     default: {}
   timeout:
-    description: Seconds for the command, and then for the server to answer.
+    description: Seconds for the command, then for the server to answer, and then for its replication to be in sync.
     type: int
     default: 60
+  turn:
+    description:
+      - Restart only a server whose turn it is, of a primary and its standbys; without it any.
+      - A standby comes before its primary when C(max_connections), C(max_locks_per_transaction),
+        C(max_prepared_transactions), C(max_wal_senders) or C(max_worker_processes) rises, and after it otherwise.
+    type: str
+    choices: [before_primary, primary, after_primary]
+  wanted:
+    description: Values by parameter that are about to be written, which a plan goes by.
+    type: dict
+    default: {}
 attributes:
   check_mode:
     support: full

@@ -56,6 +56,8 @@ class Services:
                 "command": self.restart_command,
                 "previous": {},
                 "timeout": 60,
+                "turn": None,
+                "wanted": {},
             },
             False,
         )
@@ -178,9 +180,9 @@ Retune = Callable[..., "subprocess.CompletedProcess[str]"]
 def retune(services: Services, tmp_path: Path) -> Retune:
     """Run the command as a person would, against the session's servers, with a log of the test's own."""
 
-    def run(verb: str, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    def run(verb: str, *arguments: str, inventory: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-m", "retune", verb, str(services.inventory), *arguments],
+            [sys.executable, "-m", "retune", verb, str(inventory or services.inventory), *arguments],
             cwd=PROJECT,
             env={**os.environ, "RETUNE_LOG_DIRECTORY": str(tmp_path / "log"), **environ},
             capture_output=True,

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from typing import Any
 
 import pytest
@@ -44,6 +46,27 @@ def test_what_is_right_passes_and_leaves_no_trace(untuned: Services) -> None:
     before = sorted((path.name, path.stat().st_mtime_ns) for path in data.iterdir())
     assert reason_not_to_start(data) is None
     assert sorted((path.name, path.stat().st_mtime_ns) for path in data.iterdir()) == before
+
+
+def test_a_certificate_beside_the_data_is_found(untuned: Services) -> None:
+    data, owner = untuned.auto_conf.parent, untuned.auto_conf.stat()
+    subprocess.run(
+        "openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=localhost -days 1 -keyout server.key -out server.crt".split(),
+        cwd=data,
+        check=True,
+        capture_output=True,
+    )
+    try:
+        for name in ("server.key", "server.crt"):
+            os.chown(data / name, owner.st_uid, owner.st_gid)
+            (data / name).chmod(0o600)
+        untuned.sql("alter system set ssl = on")
+        assert reason_not_to_start(data) is None
+        (data / "server.key").unlink()
+        assert 'could not access private key file "server.key"' in str(reason_not_to_start(data))
+    finally:
+        untuned.sql("alter system reset ssl")
+        (data / "server.crt").unlink()
 
 
 def test_where_it_cannot_be_tried_nothing_is_told(tmp_path: Any) -> None:
