@@ -55,14 +55,14 @@ def split_list(name: str, text: str) -> tuple[str, ...]:
         elif character == '"':
             in_quotes, was_quoted = not in_quotes, True
         elif character == "," and not in_quotes:
-            elements.append(current if was_quoted else fold(name, current.strip()))
+            elements.append(given_element(name, current) if was_quoted else fold(name, current.strip()))
             current, was_quoted = "", False
         elif in_quotes or not (character.isspace() and (was_quoted or not current)):
             current += character
         position += 1
     if in_quotes:
         raise ValueError(f"{text!r} has an open double quote")
-    elements.append(current if was_quoted else fold(name, current.strip()))
+    elements.append(given_element(name, current) if was_quoted else fold(name, current.strip()))
     return tuple(element for element in elements if element)
 
 

@@ -34,6 +34,7 @@ LIBRARIES = "shared_preload_libraries"
         ("temp_tablespaces", "Fast", ("fast",)),
         ("log_destination", "CSVLOG, Stderr", ("csvlog", "stderr")),
         ("DateStyle", "ISO, MDY", ("iso", "mdy")),
+        ("DateStyle", '"ISO", "MDY"', ("iso", "mdy")),
         ("listen_addresses", "*", ("*",)),
         ("listen_addresses", "localhost,::1", ("localhost", "::1")),
     ],
