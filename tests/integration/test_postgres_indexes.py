@@ -49,7 +49,7 @@ CASES: list[tuple[dict[str, Any], str, str]] = [
 
 @pytest.mark.parametrize(("wanted", "shown", "definition"), CASES)
 def test_one_is_created_as_planned_and_once(
-    shop: Services,  # noqa: F811
+    shop: Services,
     wanted: dict[str, Any],
     shown: str,
     definition: str,
@@ -66,13 +66,13 @@ def test_one_is_created_as_planned_and_once(
     run(shop, verify=True, **named(sought=wanted))
 
 
-def test_one_that_is_no_longer_named_stays(shop: Services) -> None:  # noqa: F811
+def test_one_that_is_no_longer_named_stays(shop: Services) -> None:
     run(shop, **named(sought=index("n")), remember=True)
     assert not run(shop, remember=True)["changed"]
     assert set(definitions(shop)) == {"sought"}
 
 
-def test_an_invalid_leftover_is_dropped_and_tried_again(shop: Services) -> None:  # noqa: F811
+def test_an_invalid_leftover_is_dropped_and_tried_again(shop: Services) -> None:
     """A unique index over rows that are not unique fails, and leaves an invalid one: the server's own way."""
     shop.sql("insert into large values (-1, 7)", "shop")
     wanted = named(sought=index("n", unique=True))
@@ -90,7 +90,7 @@ def test_an_invalid_leftover_is_dropped_and_tried_again(shop: Services) -> None:
 
 
 def test_a_transaction_in_the_way_is_named_and_the_next_run_finishes(
-    shop: Services,  # noqa: F811
+    shop: Services,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(_postgres_indexes, "_LOCK_TIMEOUT", "300ms")
@@ -105,7 +105,7 @@ def test_a_transaction_in_the_way_is_named_and_the_next_run_finishes(
     assert set(definitions(shop)) == {"sought"}
 
 
-def test_writers_are_not_stopped_while_one_is_built(shop: Services) -> None:  # noqa: F811
+def test_writers_are_not_stopped_while_one_is_built(shop: Services) -> None:
     """A build that waits for an old transaction lets others write meanwhile."""
     with psycopg.connect(**shop.superuser_to("shop")) as old, psycopg.connect(**shop.superuser_to("shop")) as writer:
         old.execute("delete from large where id = 1")
@@ -139,7 +139,7 @@ WRONG: list[tuple[Any, str]] = [
 @pytest.mark.parametrize("check", [True, False])
 @pytest.mark.parametrize(("wrong", "message"), WRONG)
 def test_a_wrong_one_is_one_clear_error_and_none_is_created(
-    shop: Services,  # noqa: F811
+    shop: Services,
     wrong: Any,
     message: str,
     check: bool,
@@ -150,20 +150,20 @@ def test_a_wrong_one_is_one_clear_error_and_none_is_created(
     assert definitions(shop) == {}
 
 
-def test_a_name_that_another_index_has_is_an_error(shop: Services) -> None:  # noqa: F811
+def test_a_name_that_another_index_has_is_an_error(shop: Services) -> None:
     shop.sql("create index sought on large (id)", "shop")
     with pytest.raises(TuningError, match=r"another stands under that name \(CREATE INDEX sought ON public\.large"):
         run(shop, check=True, **named(sought=index("n")))
 
 
-def test_a_fragment_of_sql_cannot_bring_another_statement_along(shop: Services) -> None:  # noqa: F811
+def test_a_fragment_of_sql_cannot_bring_another_statement_along(shop: Services) -> None:
     for wanted in (index("n", where="n > 1; drop table large"), index("n); drop table large; --")):
         with pytest.raises(TuningError):
             run(shop, **named(sought=wanted))
     assert shop.sql("select count(*) from large", "shop") == [(20_000,)]
 
 
-def test_a_table_of_another_owner_is_named_in_the_plan(shop: Services) -> None:  # noqa: F811
+def test_a_table_of_another_owner_is_named_in_the_plan(shop: Services) -> None:
     shop.sql("create table theirs (id int)", "shop")
     with pytest.raises(TuningError, match=r"the role may not create an index on public\.theirs; grant it the role"):
         run(shop, check=True, **named(sought=index("id", table="public.theirs")))

@@ -120,7 +120,7 @@ def in_a_process(work: Callable[[], object]) -> int | None:
 
 
 @pytest.fixture
-def clean(shop: Services, roles: Services) -> Iterator[Services]:  # noqa: F811
+def clean(shop: Services, roles: Services) -> Iterator[Services]:
     yield shop
     shop.sql("alter system reset all")
     shop.sql("select pg_reload_conf()")

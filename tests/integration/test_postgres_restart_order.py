@@ -24,7 +24,7 @@ Apply = Callable[..., Any]
 @pytest.fixture
 def apply(
     untuned: Services,
-    standby: Standby,  # noqa: F811
+    standby: Standby,
     retune: Retune,
     tmp_path: Path,
 ) -> Iterator[Apply]:
@@ -57,7 +57,7 @@ def restarted_in_order(*servers: Services) -> bool:
 
 def test_a_rise_goes_to_the_standby_first_and_a_fall_to_the_primary(
     untuned: Services,
-    standby: Standby,  # noqa: F811
+    standby: Standby,
     apply: Apply,
 ) -> None:
     for connections, order in ((130, (standby, untuned)), (110, (untuned, standby))):
@@ -81,7 +81,7 @@ def changes(record: dict[str, Any]) -> list[Any]:
 
 def test_a_standby_that_fails_leaves_its_primary_as_it_is(
     untuned: Services,
-    standby: Standby,  # noqa: F811
+    standby: Standby,
     apply: Apply,
 ) -> None:
     before = [server.sql(STARTED) for server in (untuned, standby)]
@@ -93,7 +93,7 @@ def test_a_standby_that_fails_leaves_its_primary_as_it_is(
     assert untuned.sql("select pg_is_in_recovery(), current_setting('max_connections')") == [(False, "100")]
 
 
-def test_a_standby_that_does_not_follow_again_is_an_error(untuned: Services, standby: Standby) -> None:  # noqa: F811
+def test_a_standby_that_does_not_follow_again_is_an_error(untuned: Services, standby: Standby) -> None:
     standby.sql("alter system set primary_conninfo = 'host=127.0.0.1 port=1'")
     options = {"connection": standby.postgres, "parameters": ["any"], "command": standby.restart_command}
     with pytest.raises(TuningError, match=r"the server is back, and after 2 s it does not follow its primary again"):
