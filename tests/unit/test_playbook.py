@@ -13,16 +13,16 @@ def test_the_former_signal_handlers_come_back() -> None:
     def mine(_number: int, _frame: object) -> None:
         raise AssertionError("this handler is not to be called")
 
-    former = signal.signal(signal.SIGTERM, mine)
+    former = {number: signal.signal(number, mine) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     try:
         with _stop_requested(None) as why:
             assert why() == ""
             os.kill(os.getpid(), signal.SIGTERM)
             assert why() == "stopped by SIGTERM"
-        assert signal.getsignal(signal.SIGTERM) is mine
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert all(signal.getsignal(number) is mine for number in former)
     finally:
-        signal.signal(signal.SIGTERM, former)
+        for number, handler in former.items():
+            signal.signal(number, handler)
 
 
 def test_a_deadline_that_has_passed_stops_the_run() -> None:
