@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from retune.sandbox import Sandbox
+from retune.sandbox import Sandbox, grant
 
 PROJECT = Path(__file__).resolve().parents[2]
 BIN = Path(sys.executable).parent
@@ -30,7 +30,13 @@ def main() -> None:
         os.environ["RETUNE_LOG_DIRECTORY"] = str(Path(base) / "log")
         sandbox = Sandbox(Path(base) / "sandbox", inventory)
         try:
-            sandbox.up(events=20_000, leads=2_000, keys=500, services=("postgres", "redis"))
+            sandbox.up(
+                events=20_000,
+                leads=2_000,
+                keys=500,
+                services=("postgres", "redis"),
+                grant=lambda: grant(PROJECT, inventory),
+            )
             measure(inventory, rounds)
         finally:
             sandbox.down()
