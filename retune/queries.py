@@ -56,6 +56,15 @@ def _row(number: int, statement: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def _run(statement: Mapping[str, Any]) -> str:
+    if statement["analyzed"] is None:
+        return f"not run: {statement['not_analyzed']}"
+    measured = statement["analyzed"]
+    plan = measured["plan"]
+    blocks = plan["Shared Hit Blocks"] + plan["Shared Read Blocks"]
+    return f"run once: {measured['execution_ms']:,} ms, {plan['Actual Rows']:,} rows, {blocks:,} blocks"
+
+
 def notes(statement: Mapping[str, Any]) -> Iterator[str]:
     """What was found of one statement, a line each."""
     if statement["n_plus_one"]:
@@ -64,8 +73,7 @@ def notes(statement: Mapping[str, Any]) -> Iterator[str]:
         yield f"has no plan: {statement['not_explained']}"
         return
     plan = statement["plan"]
-    why = statement["not_analyzed"]
-    yield f"{statement['plan_kind']} plan: {plan['Node Type']}, cost {plan['Total Cost']:,}; not run: {why}"
+    yield f"{statement['plan_kind']} plan: {plan['Node Type']}, cost {plan['Total Cost']:,}; {_run(statement)}"
     for scan in statement["sequential_scans"]:
         condition = f" for {scan['filter']}" if scan["filter"] else ""
         yield f"reads all {scan['rows']:,} rows of {scan['table']}{condition}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The generic plan of a normalised statement, which is never run."""
+"""The plan of a statement that is not run, and the transaction in which it is looked at."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ Explain = Callable[[], Plan]
 
 _GENERIC_PLAN_SINCE = 160000
 _NAME = "leadgen_tuning_explained"
+STATEMENT_SECONDS = 5
 _SETTINGS = {
-    "statement_timeout": "5s",
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
     "lock_timeout": "1s",
     "standard_conforming_strings": "on",  # as the parser reads strings
     "plan_cache_mode": "force_generic_plan",
@@ -43,22 +44,31 @@ def looking(connection: psycopg.Connection[Any]) -> Iterator[None]:
         yield
 
 
-def explain(connection: psycopg.Connection[Any], text: str, settings: Mapping[str, Any]) -> Plan:
-    """The plan of a statement whose parameters have no values, within ``looking``.
+@contextmanager
+def as_role(connection: psycopg.Connection[Any], settings: Mapping[str, Any]) -> Iterator[None]:
+    """Within ``looking``, a savepoint as the role that runs a statement: what fails leaves the transaction usable.
 
-    :param settings: of the role that ran it: ``role`` to plan as where ``allowed``, and its ``search_path`` or None.
+    :param settings: ``role`` to be where ``allowed``, and its ``search_path`` or None; both go with the savepoint.
+    """
+    with connection.transaction(force_rollback=True):
+        if settings["search_path"]:
+            connection.execute("select set_config('search_path', %s, true)", (settings["search_path"],))
+        if settings["allowed"]:
+            connection.execute("select set_config('role', %s, true)", (settings["role"],))
+        yield
+
+
+def explain(connection: psycopg.Connection[Any], text: str, settings: Mapping[str, Any]) -> Plan:
+    """The plan of a statement within ``looking``, the generic one where its parameters have no values.
+
+    :param settings: of the role that ran it; see ``settings_of``.
     :raises NotExplainedError: for what is not a single query, and for what the server refuses.
     """
     reason = why_not_one_query(text)
     if reason:
         raise NotExplainedError(reason)
     try:
-        # A savepoint of its own: what fails leaves the transaction usable, and role and path go with it.
-        with connection.transaction(force_rollback=True):
-            if settings["search_path"]:
-                connection.execute("select set_config('search_path', %s, true)", (settings["search_path"],))
-            if settings["allowed"]:
-                connection.execute("select set_config('role', %s, true)", (settings["role"],))
+        with as_role(connection, settings):
             return _plan(connection, sql.SQL(text))
     except psycopg.Error as error:
         if connection.broken:

@@ -9,7 +9,14 @@ from typing import Any
 from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_plans as plans
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import connect, connection_argument, endpoint
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_analyze import (
+    NotAnalyzedError,
+    analyze,
+    sampled,
+    without_values,
+)
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_explain import (
+    STATEMENT_SECONDS,
     NotExplainedError,
     Plan,
     explain,
@@ -33,13 +40,12 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "databases": {"type": "list", "elements": "str", "required": True},
     "top": {"type": "int", "default": 5},
     "large_table_rows": {"type": "int", "default": 10000},
+    "explain_analyze": {"type": "bool", "default": True},
 }
-
-_NOT_RUN = "the values of its parameters are not kept, and no statement is run for a report"
 
 
 def report(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
-    """Report on every database; nothing is changed and no statement is run, in check mode or without.
+    """Report on every database; nothing is changed, in check mode or without.
 
     :raises TuningError: when no database could be read. One that could not is named in the report, with the reason.
     """
@@ -70,9 +76,10 @@ def _of_database(
             "shared_preload_libraries of postgres_settings, and apply"
         )
     top = top_statements(connection, view, database, options["top"], where)
+    samples = sampled(connection, {statement.queryid for statement in top})
     with looking(connection):
         tables = Tables(connection)
-        statements = [_of_statement(connection, statement, tables, options["large_table_rows"]) for statement in top]
+        statements = [_of_statement(connection, each, samples.get(each.queryid), tables, options) for each in top]
     entries = {
         name: entry
         for statement in statements
@@ -82,32 +89,57 @@ def _of_database(
     return {"statements": statements, "postgres_indexes": plans.merged(entries)}
 
 
-def _of_statement(connection: psycopg.Connection[Any], statement: Statement, tables: Tables, large: int) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        **statement.figures(),
-        "plan_kind": "generic",
-        "plan": None,
-        "not_explained": "",
-        "not_analyzed": _NOT_RUN,
-        "sequential_scans": [],
-        "suggestions": [],
-    }
+def _of_statement(
+    connection: psycopg.Connection[Any], statement: Statement, sample: str | None, tables: Tables, options: Mapping[str, Any]
+) -> dict[str, Any]:
     settings = settings_of(connection, statement.role_oid)
+    found: dict[str, Any] = {**statement.figures(), **_analyzed(connection, statement, sample, settings, options)}
+    found |= {"plan_kind": None, "plan": None, "not_explained": "", "sequential_scans": [], "suggestions": []}
+    text, kind = statement.text, "generic"
 
     def explained() -> Plan:
-        return explain(connection, statement.text, settings)
+        return explain(connection, text, settings)
 
     try:
         plan = explained()
     except NotExplainedError as error:
-        return {**found, "plan_kind": None, "not_explained": str(error)}
-    found["plan"] = plan
+        found["not_explained"] = str(error)
+        if sample is None:
+            return found
+        text, kind = sample, "sampled"
+        try:
+            plan = explained()
+        except NotExplainedError:
+            return found  # with the first reason: this one may quote a value
+    values = kind == "sampled"
+    found |= {"plan_kind": kind, "plan": without_values(plan) if values else plan, "not_explained": ""}
     for scan in plans.sequential_scans(plan):
         facts = tables.facts(scan.schema, scan.table)
-        if facts is None or facts["rows"] < large:
+        if facts is None or facts["rows"] < options["large_table_rows"]:
             continue
-        found["sequential_scans"].append({"table": facts["table"], "rows": round(facts["rows"]), "filter": scan.condition})
+        condition = "" if values else scan.condition
+        found["sequential_scans"].append({"table": facts["table"], "rows": round(facts["rows"]), "filter": condition})
         helpful = suggestion(connection, tables, scan, plan, explained)
         if helpful is not None and helpful not in found["suggestions"]:
             found["suggestions"].append(helpful)
     return found
+
+
+def _analyzed(
+    connection: psycopg.Connection[Any],
+    statement: Statement,
+    sample: str | None,
+    settings: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    """What EXPLAIN ANALYZE found, or why it was not asked."""
+    try:
+        if not options["explain_analyze"]:
+            raise NotAnalyzedError("postgres_explain_analyze is off")
+        if statement.mean_ms > STATEMENT_SECONDS * 1000:
+            raise NotAnalyzedError(f"it takes more than {STATEMENT_SECONDS} s")
+        if sample is None:
+            raise NotAnalyzedError("no session was seen running it")
+        return {"analyzed": analyze(connection, sample, settings), "not_analyzed": ""}
+    except NotAnalyzedError as error:
+        return {"analyzed": None, "not_analyzed": str(error)}

@@ -46,7 +46,7 @@ def why_not_one_query(text: str) -> str:
     queries = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt)
     if len(statements) != 1 or not isinstance(statements[0].stmt, queries):
         return "it is not a single SELECT, INSERT, UPDATE or DELETE"
-    if any(isinstance(node, ast.IntoClause) for node in _walk(statements[0])):
+    if any(isinstance(node, ast.IntoClause) for node in walk(statements[0])):
         return "it creates a table"
     return ""
 
@@ -100,7 +100,7 @@ def _condition(node: Any) -> Condition | None:
 
 def _is_fixed(node: Any) -> bool:
     """Whether the expression has one value for the whole scan."""
-    for part in _walk(node):
+    for part in walk(node):
         if isinstance(part, ast.ColumnRef | ast.SubLink):
             return False
         if isinstance(part, ast.FuncCall) and part.funcname[-1].sval not in _FIXED:
@@ -117,12 +117,12 @@ def _column(node: Any) -> tuple[str | None, bool]:
     return None, False
 
 
-def _walk(node: Any) -> Iterator[Any]:
+def walk(node: Any) -> Iterator[Any]:
     """The node and all below it."""
     if isinstance(node, ast.Node):
         yield node
         for name in node:
-            yield from _walk(getattr(node, name))
+            yield from walk(getattr(node, name))
     elif isinstance(node, tuple | list):
         for part in node:
-            yield from _walk(part)
+            yield from walk(part)

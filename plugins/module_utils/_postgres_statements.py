@@ -69,6 +69,11 @@ class Statement:
     all_calls: float  # of the database
     all_ms: float
 
+    @property
+    def mean_ms(self) -> float:
+        """Milliseconds a call."""
+        return self.total_ms / self.calls if self.calls else 0.0
+
     def figures(self) -> dict[str, Any]:
         """What the report says of it: milliseconds, counts, and the share from 0 to 1."""
         return {
@@ -76,7 +81,7 @@ class Statement:
             "statement": " ".join(self.text.split()),
             "calls": self.calls,
             "total_ms": round(self.total_ms, 1),
-            "mean_ms": round(self.total_ms / self.calls, 3) if self.calls else 0.0,
+            "mean_ms": round(self.mean_ms, 3),
             "rows": self.rows,
             "share": round(self.total_ms / self.all_ms, 4) if self.all_ms else 0.0,
             "temp_blocks_written": self.temp_blocks_written,

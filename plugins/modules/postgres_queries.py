@@ -11,8 +11,8 @@ module: postgres_queries
 short_description: Report PostgreSQL's slow queries
 version_added: 0.1.0
 description:
-  - Reports, for each database, the statements that took most time, with their generic plans, and suggests indexes for scans
-    of whole large tables. No statement is run and no index created.
+  - Reports, for each database, the statements that took most time, with their plans, and suggests indexes for scans of whole
+    large tables. No index is created.
   - An index is suggested when the planner takes it and the statement's cost falls to half or less. The extension HypoPG,
     where a database has it, lets the planner try the index; without it the cost is reckoned from the statistics.
 extends_documentation_fragment:
@@ -31,6 +31,14 @@ options:
     description: Rows from which it matters that a table is read whole.
     type: int
     default: 10000
+  explain_analyze:
+    description:
+      - Whether to run a statement once by EXPLAIN ANALYZE, in a read-only transaction that is rolled back, for 5 seconds at
+        most, as the role that runs it.
+      - Only a statement that a session is seen to run with its values in its text, whose grammar is a read's, and in which
+        every function, operator and type is known not to write. The report says why another was not run.
+    type: bool
+    default: true
 requirements:
   - pglast, without which no statement is explained
 attributes:
@@ -68,8 +76,11 @@ report:
             - The slowest first, with C(queryid), the normalised C(statement), C(calls), C(total_ms), C(mean_ms), C(rows),
               C(share) of the database's time from 0 to 1, C(temp_blocks_written), and C(n_plus_one), whether it looks like
               one that is run for each row of another's result.
-            - C(plan) as EXPLAIN gives it and C(plan_kind), both null where C(not_explained) says why; C(not_analyzed) says
-              why it was not run.
+            - C(plan) as EXPLAIN gives it and C(plan_kind), both null where C(not_explained) says why. It is the C(generic)
+              plan, or where there is none the plan with the values that a session was seen to use, C(sampled), without its
+              conditions.
+            - C(analyzed), with C(planning_ms), C(execution_ms), and the C(plan) with what was counted and without its
+              conditions; null where C(not_analyzed) says why.
             - C(sequential_scans) of large tables, each with C(table), C(rows) and C(filter).
             - C(suggestions), each with C(table), C(columns), C(confirmed_by) (C(hypopg) or C(arithmetic)), C(cost_before),
               C(cost_after), C(bytes), and of its upkeep C(rows_written_per_second) and C(indexes_on_table).

@@ -69,7 +69,14 @@ def work(services: Services, calls: int = 20) -> None:
 
 
 def report(services: Services, **options: Any) -> dict[str, Any]:
-    given = {"connection": services.postgres, "databases": ["desk"], "top": 5, "large_table_rows": 10000, **options}
+    given = {
+        "connection": services.postgres,
+        "databases": ["desk"],
+        "top": 5,
+        "large_table_rows": 10000,
+        "explain_analyze": True,
+        **options,
+    }
     result = _postgres_queries.report(given, False)
     assert result["changed"] is False
     found: dict[str, Any] = result["report"]

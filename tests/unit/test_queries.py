@@ -21,6 +21,11 @@ SUGGESTED = {
     "rows_written_per_second": 1.5,
     "indexes_on_table": 2,
 }
+ANALYZED = {
+    "planning_ms": 0.1,
+    "execution_ms": 1234.5,
+    "plan": {"Node Type": "Limit", "Actual Rows": 20, "Shared Hit Blocks": 8000, "Shared Read Blocks": 1},
+}
 STATEMENT: dict[str, Any] = {
     "statement": "select 1",
     "calls": 12000,
@@ -32,6 +37,7 @@ STATEMENT: dict[str, Any] = {
     "plan_kind": "generic",
     "plan": {"Node Type": "Limit", "Total Cost": 1000.0},
     "not_explained": "",
+    "analyzed": None,
     "not_analyzed": "it is not",
     "sequential_scans": [{"table": "public.t", "rows": 50000, "filter": "(a = $1)"}],
     "suggestions": [SUGGESTED],
@@ -50,6 +56,10 @@ STATEMENT: dict[str, Any] = {
             ],
         ),
         ({"sequential_scans": [], "suggestions": [], "n_plus_one": True}, ["may be run for each row", "generic plan"]),
+        (
+            {"sequential_scans": [], "suggestions": [], "plan_kind": "sampled", "analyzed": ANALYZED},
+            ["sampled plan: Limit, cost 1,000.0; run once: 1,234.5 ms, 20 rows, 8,001 blocks"],
+        ),
         ({"plan": None, "not_explained": "permission denied"}, ["has no plan: permission denied"]),
     ],
 )
