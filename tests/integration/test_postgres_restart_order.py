@@ -28,16 +28,17 @@ def apply(
     retune: Retune,
     tmp_path: Path,
 ) -> Iterator[Apply]:
-    """Apply max_connections to both servers by the command, the standby named before its primary or after it."""
+    """Apply max_connections to both servers, the standby under the names given, each with its restart command."""
 
-    def run(connections: int, standby_command: list[str] | None = None, verb: str = "apply") -> Any:
+    def run(connections: int, verb: str = "apply", **standby_commands: list[str]) -> Any:
         hosts = yaml.safe_load((untuned.inventory / "hosts.yml").read_text(encoding="utf-8"))["all"]["children"]
         primary = hosts["postgres"]["hosts"]["sandbox-postgres"]
-        copy = {
-            "postgres_connection": {key: value for key, value in standby.postgres.items() if value is not None},
-            "postgres_restart_command": standby_command or standby.restart_command,
+        connection = {key: value for key, value in standby.postgres.items() if value is not None}
+        copies = {
+            name: {"postgres_connection": connection, "postgres_restart_command": command}
+            for name, command in (standby_commands or {"the-standby": standby.restart_command}).items()
         }
-        group = {"hosts": {"the-primary": primary, "the-standby": copy}}
+        group = {"hosts": {"the-primary": primary, **copies}}
         folder = tmp_path / "pair"
         shutil.copytree(untuned.inventory / "group_vars", folder / "group_vars", dirs_exist_ok=True)
         (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"children": {"postgres": group}}}), encoding="utf-8")
@@ -79,15 +80,16 @@ def changes(record: dict[str, Any]) -> list[Any]:
     return sorted(found, key=json.dumps)
 
 
-def test_a_standby_that_fails_leaves_its_primary_as_it_is(
+def test_a_standby_that_fails_leaves_those_after_it_as_they_are(
     untuned: Services,
     standby: Standby,
     apply: Apply,
 ) -> None:
     before = [server.sql(STARTED) for server in (untuned, standby)]
-    done = apply(130, standby_command=["/bin/false"])
+    # Two names for the one standby: the second would restart it well, if the first had not failed.
+    done = apply(130, failing=["/bin/false"], standing=standby.restart_command)
     assert done.returncode == 1
-    assert "the-standby" in done.stderr
+    assert "failing" in done.stderr
     assert "/bin/false ended with 1" in done.stderr
     assert [server.sql(STARTED) for server in (untuned, standby)] == before
     assert untuned.sql("select pg_is_in_recovery(), current_setting('max_connections')") == [(False, "100")]
