@@ -1,0 +1,291 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who may have how many connections: each pod's pool of Prisma's, and what PgBouncer can open and hold. No I/O.
+
+All numbers count connections unless a docstring says otherwise. Limits follow PgBouncer's documentation (config.md) and,
+where that is silent, ``launch_new_connection`` of its objects.c and the ``pool_*`` functions of its server.c.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+
+# What Kubernetes takes for maxSurge where a Deployment says nothing (its API reference, RollingUpdateDeployment).
+DEFAULT_SURGE = "25%"
+# Listening sockets, log and the like: what PgBouncer itself adds to its expected use of descriptors (main.c, check_limits).
+OWN_DESCRIPTORS = 10
+
+
+def whole_number(name: str, value: object, least: int = 0) -> int:
+    """The value as an integer; a text of digits is one, since that is what a template and ``-e`` give.
+
+    :raises TuningError: for anything else, and below ``least``. Only a number is repeated: a text may be a secret.
+    """
+    if isinstance(value, str) and re.fullmatch(r"[0-9]{1,18}", value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise TuningError(f"{name} has to be a whole number of {least} or more")
+    if value < least:
+        raise TuningError(f"{name} is {value}, and has to be {least} or more")
+    return int(value)
+
+
+def surge_pods(surge: int | str, max_replicas: int) -> int:
+    """How many pods a rollout adds to ``max_replicas``: ``maxSurge``, of which a percentage is rounded up.
+
+    Source: Kubernetes' API reference, ``RollingUpdateDeployment.maxSurge``.
+
+    :raises TuningError: for what is neither a whole number nor a whole percentage.
+    """
+    percentage = re.fullmatch(r"([0-9]{1,9})%", surge) if isinstance(surge, str) else None
+    if percentage:
+        return -(-int(percentage[1]) * max_replicas // 100)
+    try:
+        return whole_number("surge", surge)
+    except TuningError as error:
+        raise TuningError("surge has to be maxSurge of the Deployment: a number of pods such as 2, or 25%") from error
+
+
+@dataclass(frozen=True)
+class Share:
+    """What each of ``pods`` pods gets of the ``available`` connections. ``warning`` is empty when they suffice."""
+
+    limit: int
+    pods: int
+    available: int
+    warning: str = ""
+
+
+def pool_share(
+    max_connections: int, reserved: int, other_users: int, max_replicas: int, surge: int | str = DEFAULT_SURGE
+) -> Share:
+    """Divide what ``reserved`` slots and ``other_users`` leave among the most pods that a rollout can run at once.
+
+    The limit is at least 1, since a pool of none serves nobody: with a ``warning`` where that is more than there is.
+
+    :raises TuningError: for numbers that make no sense, such as no replicas.
+    """
+    available = (
+        whole_number("max_connections", max_connections, 1)
+        - whole_number("reserved", reserved)
+        - whole_number("other_users", other_users)
+    )
+    replicas = whole_number("max_replicas", max_replicas, 1)
+    pods = replicas + surge_pods(surge, replicas)
+    if pods <= available:
+        return Share(available // pods, pods, available)
+    return Share(
+        1,
+        pods,
+        available,
+        f"one connection for each of {pods} pods ({replicas} replicas and {pods - replicas} of a rollout) is more than the "
+        f"{available} that max_connections {max_connections} leaves beside {reserved} reserved and {other_users} of other "
+        "users: put PgBouncer between, lower the replicas or the surge, or raise max_connections",
+    )
+
+
+def connection_limit(
+    max_connections: int, reserved: int, other_users: int, max_replicas: int, surge: int | str = DEFAULT_SURGE
+) -> int:
+    """Connections of one pod's pool: floor((max connections - reserved - other users) / (replicas + surge)), at least 1.
+
+    :raises TuningError: as pool_share() does, which also tells when even 1 is too much.
+    """
+    return pool_share(max_connections, reserved, other_users, max_replicas, surge).limit
+
+
+@dataclass(frozen=True)
+class Database:
+    """An entry of PgBouncer's [databases]; None and, for ``max_db_connections``, 0 mean that the global setting holds.
+
+    ``user``: the forced one. ``serves``: how many databases clients reach through it, more than 1 for ``*`` alone.
+    ``reserve_pool_size`` is called ``reserve_pool`` there.
+    """
+
+    name: str
+    user: str | None = None
+    pool_size: int | None = None
+    reserve_pool_size: int | None = None
+    max_db_connections: int | None = None
+    serves: int = 1
+
+
+@dataclass(frozen=True)
+class User:
+    """An entry of PgBouncer's [users]; None and 0 mean the same as of a database. Its sizes go before those of a database.
+
+    ``pool_size`` is known from PgBouncer 1.23 on, ``reserve_pool_size`` from 1.24 on.
+    """
+
+    pool_size: int | None = None
+    reserve_pool_size: int | None = None
+    max_user_connections: int | None = None
+
+
+@dataclass(frozen=True)
+class Pooler:
+    """PgBouncer's settings, with its own defaults. Only ``databases`` of one PostgreSQL server count together.
+
+    ``logins``: the users whom clients log in as. ``auth_user`` has a pool too, for ``auth_query``: in every database, or in
+    ``auth_dbname`` alone, which ``*`` serves where it has no entry. ``reserve_pool_timeout`` is in seconds, and 0 turns the
+    reserve off. ``processes``: how many PgBouncers have these settings, by so_reuseport, peering or more hosts; each one
+    counts for itself.
+    """
+
+    databases: Sequence[Database]
+    logins: Sequence[str]
+    users: Mapping[str, User] = field(default_factory=dict)
+    default_pool_size: int = 20
+    reserve_pool_size: int = 0
+    reserve_pool_timeout: float = 5.0
+    max_db_connections: int = 0
+    max_user_connections: int = 0
+    auth_user: str | None = None
+    auth_dbname: str | None = None
+    processes: int = 1
+
+
+@dataclass(frozen=True)
+class ServerConnections:
+    """The most server connections of one PgBouncer process, of all, and how the number comes about."""
+
+    per_process: int
+    total: int
+    reason: str
+
+
+def server_connections(pooler: Pooler) -> ServerConnections:
+    """The most server connections that PgBouncer can have open.
+
+    A pool is a user in a database; with a forced user there is one. All pools of a database, and all of a user, can be
+    limited. With limits of both kinds the number is the smaller of the two sums, which can be a little above what any
+    load reaches. Requests to cancel are left out: they use a descriptor, and no slot of PostgreSQL's.
+
+    :raises TuningError: for a negative number, or no process.
+    """
+    _check(pooler)
+    pools = {(entry, user): _pool(pooler, entry, user) for entry in pooler.databases for user in _users_of(pooler, entry)}
+    of_databases, texts = 0, []
+    for entry in pooler.databases:
+        sizes = [size for (owner, _), size in pools.items() if owner is entry]
+        limit = entry.max_db_connections or pooler.max_db_connections
+        of_databases += entry.serves * _at_most(sum(sizes), limit)
+        texts.append(_explained(entry, sizes, limit))
+    of_users: Counter[str] = Counter()
+    for (entry, user), size in pools.items():
+        of_users[user] += entry.serves * size
+    limits = {user: pooler.users.get(user, User()).max_user_connections or pooler.max_user_connections for user in of_users}
+    by_users = sum(_at_most(number, limits[user]) for user, number in of_users.items())
+    if by_users < of_databases:
+        texts.append(f"max_user_connections leave {by_users}")
+    most = min(of_databases, by_users)
+    if pooler.processes > 1:
+        texts.append(f"{pooler.processes} processes of {most}")
+    return ServerConnections(most, most * pooler.processes, "; ".join(texts))
+
+
+def _check(pooler: Pooler) -> None:
+    whole_number("processes", pooler.processes, 1)
+    for name in ("default_pool_size", "reserve_pool_size", "max_db_connections", "max_user_connections"):
+        whole_number(name, getattr(pooler, name))
+    for entry in pooler.databases:
+        whole_number(f"the number of databases that {entry.name} serves", entry.serves, 1)
+        for name in ("pool_size", "reserve_pool_size", "max_db_connections"):
+            whole_number(f"{name} of {entry.name}", getattr(entry, name) or 0)
+    for user, own in pooler.users.items():
+        for name in ("pool_size", "reserve_pool_size", "max_user_connections"):
+            whole_number(f"{name} of {user}", getattr(own, name) or 0)
+
+
+def _users_of(pooler: Pooler, entry: Database) -> list[str]:
+    """The users with a pool in the database; a client's name is not one of them where the entry forces another."""
+    users = [entry.user] if entry.user else list(pooler.logins)
+    named = {database.name for database in pooler.databases}
+    asked_in = pooler.auth_dbname if pooler.auth_dbname in named else "*"
+    if pooler.auth_user and (pooler.auth_dbname is None or entry.name == asked_in):
+        users.append(pooler.auth_user)
+    return list(dict.fromkeys(users))
+
+
+def _pool(pooler: Pooler, entry: Database, user: str) -> int:
+    """The most connections of a pool: a first one is opened even where the size is 0, to learn the server's greeting."""
+    own = pooler.users.get(user, User())
+    size = _first(own.pool_size, entry.pool_size, pooler.default_pool_size)
+    reserve = _first(own.reserve_pool_size, entry.reserve_pool_size, pooler.reserve_pool_size)
+    return max(1, size + (reserve if pooler.reserve_pool_timeout else 0))
+
+
+def _first(*values: int | None) -> int:
+    return next(value for value in values if value is not None)
+
+
+def _at_most(number: int, limit: int) -> int:
+    """The number within the limit, where 0 is none."""
+    return min(number, limit) if limit else number
+
+
+def _explained(entry: Database, sizes: Sequence[int], limit: int) -> str:
+    pools = " + ".join(f"{count} {'pool' if count == 1 else 'pools'} of {size}" for size, count in Counter(sizes).items())
+    text = f"{entry.name}: {pools or 'no pool'}"
+    if limit and limit < sum(sizes):
+        text += f", at most {limit} by max_db_connections"
+    return text + (f", in each of {entry.serves} databases" if entry.serves > 1 else "")
+
+
+def check_server_connections(
+    found: ServerConnections, max_connections: int, superuser_reserved: int, reserved: int, other_users: int
+) -> None:
+    """Hold what PgBouncer can open against what PostgreSQL leaves to it.
+
+    ``superuser_reserved``: superuser_reserved_connections. ``reserved``: reserved_connections, 0 before PostgreSQL 16.
+
+    :raises TuningError: when it is more, with the numbers and what to do.
+    """
+    available = (
+        whole_number("max_connections", max_connections, 1)
+        - whole_number("superuser_reserved_connections", superuser_reserved)
+        - whole_number("reserved_connections", reserved)
+        - whole_number("other_users", other_users)
+    )
+    if found.total > available:
+        raise TuningError(
+            f"PgBouncer can open {found.total} server connections ({found.reason}), and PostgreSQL leaves it {available} "
+            f"(max_connections {max_connections} less {superuser_reserved} superuser_reserved_connections, {reserved} "
+            f"reserved_connections and {other_users} of other users): lower pool_size or set max_db_connections of "
+            "PgBouncer, or raise max_connections"
+        )
+
+
+def descriptors_needed(max_client_conn: int, found: ServerConnections) -> int:
+    """File descriptors that one PgBouncer process may need: its clients', its server connections' and its own few.
+
+    Source: ``max_client_conn`` in PgBouncer's config.md, whose greatest pools are counted here with reserve and limits.
+
+    :raises TuningError: for a negative number of clients.
+    """
+    return whole_number("max_client_conn", max_client_conn) + found.per_process + OWN_DESCRIPTORS
+
+
+def check_descriptors(
+    max_client_conn: int, found: ServerConnections, running: int | None, unit: int | None, variable: str
+) -> None:
+    """Hold what a PgBouncer process may need against the limit it runs with and the one its unit gives the next.
+
+    ``running`` and ``unit`` are soft limits of open files, None for none: PgBouncer does not raise its own. Without a unit
+    both are the process's. ``variable`` is the inventory's name for the unit's limit.
+
+    :raises TuningError: when either is less, with the numbers and what to do.
+    """
+    needed = descriptors_needed(max_client_conn, found)
+    need = (
+        f"PgBouncer may need {needed} file descriptors (max_client_conn {max_client_conn}, {found.per_process} server "
+        f"connections, {OWN_DESCRIPTORS} of its own)"
+    )
+    if unit is not None and unit < needed:
+        raise TuningError(f"{need}, and its unit allows {unit}: raise LimitNOFILE of the unit to {needed} with {variable}")
+    if running is not None and running < needed:
+        raise TuningError(f"{need}, and the running process has {running}: restart it, so that its unit's LimitNOFILE holds")
