@@ -36,7 +36,7 @@ _HOST_NAME = re.compile(r"[A-Za-z0-9._-]+")
 _VERSION = re.compile(r"(?:PgBouncer )?([0-9]{1,4})\.([0-9]{1,4})(?:\D.*)?", re.DOTALL)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)  # a representation would show the password
 class PrismaUrl:
     """The parts of a URL, each byte as it was: scheme with ``//``, user with ``@``, host with port, path, parameters."""
 
@@ -64,13 +64,10 @@ def parse(url: str) -> PrismaUrl:
     before, _, query = url.removeprefix(scheme).partition("?")
     authority, slash, path = before.partition("/")
     user, at, address = authority.rpartition("@")
-    if not at and "@" in url:
-        raise TuningError("the URL has no user before its host: percent-encode / and ? in the password, as %2F and %3F")
-    match = _HOST_AND_PORT.fullmatch(address)
-    if not match:
-        raise TuningError(
-            "the URL has no single host with at most a port after it: percent-encode : / ? and @ in the password"
-        )
+    if "@" in path or ("@" in query and not at):
+        raise TuningError("the URL has an @ after its host: percent-encode / ? and @ in the password, as %2F, %3F and %40")
+    if not _HOST_AND_PORT.fullmatch(address):
+        raise TuningError("the URL has to have one host, with at most the number of a port after it")
     return PrismaUrl(scheme, user + at, address, slash + path, tuple(filter(None, query.split("&"))))
 
 
@@ -151,10 +148,12 @@ def _address(host: str) -> str:
     if isinstance(host, str) and _HOST_NAME.fullmatch(host):
         return host
     try:
-        return f"[{IPv6Address(str(host).strip('[]'))}]"
+        address = IPv6Address(str(host).strip("[]"))
     except ValueError:
-        message = "host has to be the database's name, address or socket folder, without user, port and %"
-        raise TuningError(message) from None
+        address = None
+    if address is None or address.scope_id:
+        raise TuningError("host has to be the database's name, address or socket folder, without user, port and %")
+    return f"[{address}]"
 
 
 def pool_environment(
