@@ -18,6 +18,10 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._errors import Tuni
 DEFAULT_SURGE = "25%"
 # Listening sockets, log and the like: what PgBouncer itself adds to its expected use of descriptors (main.c, check_limits).
 OWN_DESCRIPTORS = 10
+# From here on PgBouncer knows a user by name in all databases. Before, one that is forced, or that auth_query finds, is
+# another in each database (objects.c, force_user and add_db_user): nothing of [users] is a forced one's, and
+# max_user_connections holds in each database by itself. It does so here for all users, who may come from either place.
+ONE_USER_IN_ALL_DATABASES = (1, 24)
 
 
 def whole_number(name: str, value: object, least: int = 0) -> int:
@@ -128,7 +132,7 @@ class User:
 
 @dataclass(frozen=True)
 class Pooler:
-    """PgBouncer's settings, with its own defaults. Only ``databases`` of one PostgreSQL server count together.
+    """PgBouncer's version and settings, with its own defaults. Only ``databases`` of one PostgreSQL server count together.
 
     ``logins``: the users whom clients log in as. ``auth_user`` has a pool too, for ``auth_query``: in every database, or in
     ``auth_dbname`` alone, which ``*`` serves where it has no entry. ``reserve_pool_timeout`` is in seconds, and 0 turns the
@@ -136,6 +140,7 @@ class Pooler:
     counts for itself.
     """
 
+    version: tuple[int, int]
     databases: Sequence[Database]
     logins: Sequence[str]
     users: Mapping[str, User] = field(default_factory=dict)
@@ -168,18 +173,17 @@ def server_connections(pooler: Pooler) -> ServerConnections:
     :raises TuningError: for a negative number, or no process.
     """
     _check(pooler)
-    pools = {(entry, user): _pool(pooler, entry, user) for entry in pooler.databases for user in _users_of(pooler, entry)}
+    pools = [(entry, user, _pool(pooler, entry, user)) for entry in pooler.databases for user in _users_of(pooler, entry)]
     of_databases, texts = 0, []
     for entry in pooler.databases:
-        sizes = [size for (owner, _), size in pools.items() if owner is entry]
+        sizes = [size for owner, _, size in pools if owner is entry]
         limit = entry.max_db_connections or pooler.max_db_connections
         of_databases += entry.serves * _at_most(sum(sizes), limit)
         texts.append(_explained(entry, sizes, limit))
     of_users: Counter[str] = Counter()
-    for (entry, user), size in pools.items():
+    for entry, user, size in pools:
         of_users[user] += entry.serves * size
-    limits = {user: pooler.users.get(user, User()).max_user_connections or pooler.max_user_connections for user in of_users}
-    by_users = sum(_at_most(number, limits[user]) for user, number in of_users.items())
+    by_users = sum(_at_most(number, _limit_over_databases(pooler, user)) for user, number in of_users.items())
     if by_users < of_databases:
         texts.append(f"max_user_connections leave {by_users}")
     most = min(of_databases, by_users)
@@ -202,21 +206,35 @@ def _check(pooler: Pooler) -> None:
 
 
 def _users_of(pooler: Pooler, entry: Database) -> list[str]:
-    """The users with a pool in the database; a client's name is not one of them where the entry forces another."""
-    users = [entry.user] if entry.user else list(pooler.logins)
+    """The user of each pool of the database: the forced one or the clients' own, and auth_user.
+
+    A client's pool serves auth_user too; a forced user's does not, even under the same name.
+    """
     named = {database.name for database in pooler.databases}
     asked_in = pooler.auth_dbname if pooler.auth_dbname in named else "*"
-    if pooler.auth_user and (pooler.auth_dbname is None or entry.name == asked_in):
-        users.append(pooler.auth_user)
-    return list(dict.fromkeys(users))
+    asks = pooler.auth_user if pooler.auth_dbname is None or entry.name == asked_in else None
+    if entry.user:
+        return [entry.user, asks] if asks else [entry.user]
+    return list(dict.fromkeys((*pooler.logins, asks) if asks else pooler.logins))
 
 
 def _pool(pooler: Pooler, entry: Database, user: str) -> int:
     """The most connections of a pool: a first one is opened even where the size is 0, to learn the server's greeting."""
     own = pooler.users.get(user, User())
+    one_in_all = pooler.version >= ONE_USER_IN_ALL_DATABASES
+    if user == entry.user and not one_in_all:
+        own = User()
     size = _first(own.pool_size, entry.pool_size, pooler.default_pool_size)
     reserve = _first(own.reserve_pool_size, entry.reserve_pool_size, pooler.reserve_pool_size)
-    return max(1, size + (reserve if pooler.reserve_pool_timeout else 0))
+    most = max(1, size + (reserve if pooler.reserve_pool_timeout else 0))
+    return most if one_in_all else _at_most(most, own.max_user_connections or pooler.max_user_connections)
+
+
+def _limit_over_databases(pooler: Pooler, user: str) -> int:
+    """max_user_connections of a user, where it holds over all databases; 0 is none."""
+    if pooler.version < ONE_USER_IN_ALL_DATABASES:
+        return 0
+    return pooler.users.get(user, User()).max_user_connections or pooler.max_user_connections
 
 
 def _first(*values: int | None) -> int:

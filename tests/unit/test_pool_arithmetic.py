@@ -133,8 +133,8 @@ def test_all_pods_fit_unless_told(most: int, reserved: int, others: int, replica
 
 
 def pooler(*databases: Database, **settings: Any) -> Pooler:
-    """PgBouncer with two users, unless told otherwise."""
-    return Pooler(databases, **{"logins": ("app", "worker"), **settings})
+    """PgBouncer 1.24 with two users, unless told otherwise."""
+    return Pooler(**{"version": (1, 24), "databases": databases, "logins": ("app", "worker"), **settings})
 
 
 LEADS = Database("leads")
@@ -192,8 +192,17 @@ LEADS = Database("leads")
         (pooler(LEADS, auth_user="pgbouncer"), 60),
         (pooler(Database("leads", user="owner"), auth_user="pgbouncer"), 40),
         (pooler(LEADS, auth_user="app"), 40),
+        (pooler(Database("leads", user="owner"), auth_user="owner"), 40),
         (pooler(LEADS, Database("auth"), logins=("app",), auth_user="pgbouncer", auth_dbname="auth"), 60),
         (pooler(LEADS, Database("*"), logins=("app",), auth_user="pgbouncer", auth_dbname="auth"), 60),
+        # before 1.24 a user's limit holds in each database by itself, and [users] says nothing of a forced user
+        (pooler(LEADS, Database("audit"), version=(1, 18), max_user_connections=15), 60),
+        (pooler(LEADS, Database("audit"), version=(1, 23), users={"app": User(max_user_connections=15)}), 70),
+        (pooler(LEADS, version=(1, 18), max_user_connections=15, max_db_connections=25), 25),
+        (pooler(Database("*", serves=3), version=(1, 18), max_user_connections=15), 90),
+        (pooler(Database("leads", user="owner"), version=(1, 18), users={"owner": User(None, None, 6)}), 20),
+        (pooler(Database("leads", user="owner"), version=(1, 23), users={"owner": User(4)}), 20),
+        (pooler(Database("leads", user="a"), Database("audit", user="a"), version=(1, 18), max_user_connections=15), 30),
         # each process counts for itself
         (pooler(LEADS, processes=3), 120),
         (pooler(LEADS, processes=3, max_db_connections=30), 90),
@@ -308,6 +317,7 @@ def poolers(draw: st.DrawFn) -> Pooler:
     names = draw(st.lists(st.sampled_from(("leads", "audit", "files")), unique=True))
     users = draw(st.lists(st.sampled_from(NAMES), unique=True))
     return Pooler(
+        version=(1, 24),
         databases=[Database(name, pool_size=draw(SIZES), max_db_connections=draw(SIZES)) for name in names],
         logins=users,
         users={user: User(pool_size=draw(SIZES), max_user_connections=draw(SIZES)) for user in users},
