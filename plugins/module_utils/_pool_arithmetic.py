@@ -22,6 +22,9 @@ OWN_DESCRIPTORS = 10
 # another in each database (objects.c, force_user and add_db_user): nothing of [users] is a forced one's, and
 # max_user_connections holds in each database by itself. It does so here for all users, who may come from either place.
 ONE_USER_IN_ALL_DATABASES = (1, 24)
+# From here on a pool_size of 0 is no limit (its changelog); before, such a pool has the one connection that it opens to
+# learn the server's greeting. Both were tried, as was the above, with 1.18 and 1.24.
+NO_SIZE_IS_NO_LIMIT = (1, 24)
 
 
 def whole_number(name: str, value: object, least: int = 0) -> int:
@@ -149,6 +152,7 @@ class Pooler:
     reserve_pool_timeout: float = 5.0
     max_db_connections: int = 0
     max_user_connections: int = 0
+    max_client_conn: int = 100
     auth_user: str | None = None
     auth_dbname: str | None = None
     processes: int = 1
@@ -194,7 +198,7 @@ def server_connections(pooler: Pooler) -> ServerConnections:
 
 def _check(pooler: Pooler) -> None:
     whole_number("processes", pooler.processes, 1)
-    for name in ("default_pool_size", "reserve_pool_size", "max_db_connections", "max_user_connections"):
+    for name in ("default_pool_size", "reserve_pool_size", "max_db_connections", "max_user_connections", "max_client_conn"):
         whole_number(name, getattr(pooler, name))
     for entry in pooler.databases:
         whole_number(f"the number of databases that {entry.name} serves", entry.serves, 1)
@@ -219,12 +223,14 @@ def _users_of(pooler: Pooler, entry: Database) -> list[str]:
 
 
 def _pool(pooler: Pooler, entry: Database, user: str) -> int:
-    """The most connections of a pool: a first one is opened even where the size is 0, to learn the server's greeting."""
+    """The most connections of a pool: one for each client where its size is not limited."""
     own = pooler.users.get(user, User())
     one_in_all = pooler.version >= ONE_USER_IN_ALL_DATABASES
     if user == entry.user and not one_in_all:
         own = User()
     size = _first(own.pool_size, entry.pool_size, pooler.default_pool_size)
+    if size == 0 and pooler.version >= NO_SIZE_IS_NO_LIMIT:
+        return pooler.max_client_conn
     reserve = _first(own.reserve_pool_size, entry.reserve_pool_size, pooler.reserve_pool_size)
     most = max(1, size + (reserve if pooler.reserve_pool_timeout else 0))
     return most if one_in_all else _at_most(most, own.max_user_connections or pooler.max_user_connections)
@@ -278,18 +284,16 @@ def check_server_connections(
         )
 
 
-def descriptors_needed(max_client_conn: int, found: ServerConnections) -> int:
+def descriptors_needed(pooler: Pooler, found: ServerConnections) -> int:
     """File descriptors that one PgBouncer process may need: its clients', its server connections' and its own few.
 
     Source: ``max_client_conn`` in PgBouncer's config.md, whose greatest pools are counted here with reserve and limits.
-
-    :raises TuningError: for a negative number of clients.
     """
-    return whole_number("max_client_conn", max_client_conn) + found.per_process + OWN_DESCRIPTORS
+    return pooler.max_client_conn + found.per_process + OWN_DESCRIPTORS
 
 
 def check_descriptors(
-    max_client_conn: int, found: ServerConnections, running: int | None, unit: int | None, variable: str
+    pooler: Pooler, found: ServerConnections, running: int | None, unit: int | None, variable: str
 ) -> None:
     """Hold what a PgBouncer process may need against the limit it runs with and the one its unit gives the next.
 
@@ -298,10 +302,10 @@ def check_descriptors(
 
     :raises TuningError: when either is less, with the numbers and what to do.
     """
-    needed = descriptors_needed(max_client_conn, found)
+    needed = descriptors_needed(pooler, found)
     need = (
-        f"PgBouncer may need {needed} file descriptors (max_client_conn {max_client_conn}, {found.per_process} server "
-        f"connections, {OWN_DESCRIPTORS} of its own)"
+        f"PgBouncer may need {needed} file descriptors (max_client_conn {pooler.max_client_conn}, "
+        f"{found.per_process} server connections, {OWN_DESCRIPTORS} of its own)"
     )
     if unit is not None and unit < needed:
         raise TuningError(f"{need}, and its unit allows {unit}: raise LimitNOFILE of the unit to {needed} with {variable}")

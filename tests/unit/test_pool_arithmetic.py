@@ -154,8 +154,13 @@ LEADS = Database("leads")
         (pooler(LEADS, users={"app": User(pool_size=3)}), 23),
         (pooler(Database("leads", pool_size=5), users={"app": User(pool_size=9)}), 14),
         (pooler(LEADS, users={"elsewhere": User(pool_size=3)}), 40),
-        # a pool of 0 opens one connection all the same
-        (pooler(Database("leads", pool_size=0)), 2),
+        # a size of 0 is no limit, so that each client can have a connection; before 1.24 it is one connection
+        (pooler(Database("leads", pool_size=0)), 200),
+        (pooler(LEADS, default_pool_size=0, max_client_conn=70, max_db_connections=90), 90),
+        (pooler(LEADS, users={"app": User(pool_size=0)}, max_client_conn=70), 90),
+        (pooler(Database("leads", pool_size=0), reserve_pool_size=5, max_client_conn=70, max_user_connections=30), 60),
+        (pooler(Database("leads", pool_size=0), version=(1, 23)), 2),
+        (pooler(Database("leads", pool_size=0, reserve_pool_size=3), version=(1, 18)), 6),
         # reserve: the same order, and none without a timeout
         (pooler(LEADS, reserve_pool_size=5), 50),
         (pooler(Database("leads", reserve_pool_size=2), reserve_pool_size=5), 44),
@@ -240,6 +245,7 @@ def test_server_connections_say_how(given: Pooler, reason: str) -> None:
         (pooler(LEADS, processes=0), "processes is 0"),
         (pooler(LEADS, default_pool_size=-1), "default_pool_size is -1"),
         (pooler(LEADS, max_user_connections=-1), "max_user_connections is -1"),
+        (pooler(LEADS, max_client_conn=-1), "max_client_conn is -1"),
         (pooler(Database("leads", pool_size=-1)), "pool_size of leads is -1"),
         (pooler(Database("*", serves=0)), r"that \* serves is 0"),
         (pooler(LEADS, users={"app": User(max_user_connections=-1)}), "max_user_connections of app is -1"),
@@ -265,9 +271,9 @@ def test_too_many_server_connections() -> None:
 
 def test_descriptors() -> None:
     found = ServerConnections(per_process=40, total=80, reason="")
-    assert descriptors_needed(1000, found) == 1050
-    check_descriptors(1000, found, 1050, 1050, "pgbouncer_limit")
-    check_descriptors(1000, found, None, None, "pgbouncer_limit")
+    assert descriptors_needed(pooler(max_client_conn=1000), found) == 1050
+    check_descriptors(pooler(max_client_conn=1000), found, 1050, 1050, "pgbouncer_limit")
+    check_descriptors(pooler(max_client_conn=1000), found, None, None, "pgbouncer_limit")
 
 
 @pytest.mark.parametrize(
@@ -281,7 +287,7 @@ def test_descriptors() -> None:
 )
 def test_too_few_descriptors(running: int | None, unit: int | None, told: tuple[str, ...]) -> None:
     with pytest.raises(TuningError) as refused:
-        check_descriptors(1000, ServerConnections(40, 80, ""), running, unit, "pgbouncer_limit")
+        check_descriptors(pooler(max_client_conn=1000), ServerConnections(40, 80, ""), running, unit, "pgbouncer_limit")
     for part in ("1050 file descriptors", "max_client_conn 1000", "40 server connections", "10 of its own", *told):
         assert part in str(refused.value)
 
@@ -299,10 +305,11 @@ def opened(given: Pooler) -> int:
                 of_database = sum(number for (name, _), number in count.items() if name == entry.name)
                 of_user = sum(number for (_, name), number in count.items() if name == user)
                 sizes = (own.pool_size, entry.pool_size, given.default_pool_size)
-                size = next(size for size in sizes if size is not None) + given.reserve_pool_size
+                size = next(size for size in sizes if size is not None)
+                most = size + given.reserve_pool_size if size else given.max_client_conn
                 database_limit = entry.max_db_connections or given.max_db_connections
                 user_limit = own.max_user_connections or given.max_user_connections
-                if of_pool >= max(size, 1) or (database_limit and of_database >= database_limit):
+                if of_pool >= most or (database_limit and of_database >= database_limit):
                     continue
                 if user_limit and of_user >= user_limit:
                     continue
@@ -323,6 +330,7 @@ def poolers(draw: st.DrawFn) -> Pooler:
         users={user: User(pool_size=draw(SIZES), max_user_connections=draw(SIZES)) for user in users},
         default_pool_size=draw(NUMBERS),
         reserve_pool_size=draw(st.integers(0, 3)),
+        max_client_conn=draw(NUMBERS),
         max_db_connections=draw(NUMBERS),
         max_user_connections=draw(NUMBERS),
     )
