@@ -65,7 +65,8 @@ _REMEDIES: tuple[tuple[str, str], ...] = (
         "switch on ssl at the server, since postgres_connection.sslmode is {sslmode}",
     ),
     (r"no password supplied", "give {password}"),
-    (r"password authentication failed", "correct {password}"),
+    # PgBouncer says SASL where PostgreSQL says password.
+    (r"(password|SASL) authentication failed", "correct {password}"),
     (
         r"(Peer|Ident) authentication failed",
         "run as the system's user of the role's name, or give postgres_connection.host and a password",

@@ -18,6 +18,7 @@ import pytest
 import redis
 import yaml
 from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_grants, _postgres_restart
+from psycopg.rows import dict_row
 
 from retune.sandbox import Sandbox, grant
 
@@ -32,6 +33,7 @@ class Services:
     superuser: dict[str, Any]
     restart_command: list[str]
     redis: dict[str, Any]
+    pgbouncer: dict[str, Any]  # the admin console
     directory: Path
     inventory: Path
 
@@ -42,6 +44,16 @@ class Services:
     @property
     def postgres_log(self) -> Path:
         return self.directory / "postgres" / "log"
+
+    @property
+    def pgbouncer_ini(self) -> Path:
+        return self.directory / "pgbouncer" / "pgbouncer.ini"
+
+    def console(self, command: str) -> list[dict[str, Any]]:
+        """The rows that PgBouncer's admin console answers with."""
+        with psycopg.connect(**self.pgbouncer, autocommit=True, row_factory=dict_row) as connection:
+            cursor = connection.execute(command.encode())
+            return cursor.fetchall() if cursor.description else []
 
     @property
     def redis_conf(self) -> Path:
@@ -97,7 +109,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
             events=5_000,
             leads=500,
             keys=200,
-            services=("postgres", "redis"),
+            services=("postgres", "pgbouncer", "redis"),
             grant=lambda: grant(PROJECT, inventory),
         )
         hosts = yaml.safe_load((inventory / "hosts.yml").read_text(encoding="utf-8"))["all"]["children"]
@@ -107,6 +119,7 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
             superuser={"connect_timeout": 10, **postgres["postgres_superuser_connection"]},
             restart_command=postgres["postgres_restart_command"],
             redis={"socket_timeout": 10.0, **hosts["redis"]["hosts"]["sandbox-redis"]["redis_connection"]},
+            pgbouncer={"connect_timeout": 10, **hosts["pgbouncer"]["hosts"]["sandbox-pgbouncer"]["pgbouncer_connection"]},
             directory=(base / "sandbox").resolve(),
             inventory=inventory,
         )
@@ -131,8 +144,10 @@ def _grant_every_setting(services: Services) -> None:
 @pytest.fixture
 def untuned(services: Services) -> Iterator[Services]:
     """The servers with stock settings, before and after the test."""
-    redis_before = _redis_settings(services)
+    redis_before, pgbouncer_before = _redis_settings(services), services.pgbouncer_ini.read_text(encoding="utf-8")
     yield services
+    services.pgbouncer_ini.write_text(pgbouncer_before, encoding="utf-8")
+    services.console("reload")
     services.sql("create extension if not exists pg_stat_statements")
     services.sql("alter system reset all")
     services.sql("select pg_reload_conf()")

@@ -495,4 +495,5 @@ def test_sandbox_status_as_json(services: Services) -> None:
         cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60,
     )  # fmt: skip
     status = json.loads(done.stdout)
-    assert {name: service["ready"] for name, service in status.items()} == {"postgres": True, "redis": True}
+    ready = {name: service["ready"] for name, service in status.items()}
+    assert ready == {"postgres": True, "pgbouncer": True, "redis": True}

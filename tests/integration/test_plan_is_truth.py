@@ -17,6 +17,8 @@ import yaml
 from psycopg import sql
 
 from tests.integration.conftest import Retune, Services
+from tests.integration.test_pgbouncer_rounds import SETTINGS as PGBOUNCER
+from tests.integration.test_pgbouncer_rounds import drift as drift_pgbouncer
 from tests.integration.test_postgres_settings import run as run_postgres
 from tests.integration.test_redis_settings import run as run_redis
 
@@ -165,10 +167,15 @@ def test_the_command_plans_what_it_applies(untuned: Services, retune: Retune, se
     generator = random.Random(1000 + seed)  # noqa: S311 - as above
     drift_postgres(untuned, generator)
     drift_redis(untuned, generator)
+    drift_pgbouncer(untuned, generator)
     values = tmp_path / "wanted.yml"
     values.write_text(
         yaml.safe_dump(
-            {"postgres_settings": choose(generator, POSTGRES, 0.7), "redis_settings": choose(generator, REDIS, 0.7)}
+            {
+                "postgres_settings": choose(generator, POSTGRES, 0.7),
+                "redis_settings": choose(generator, REDIS, 0.7),
+                "pgbouncer_settings": choose(generator, PGBOUNCER, 0.7),
+            }
         ),
         encoding="utf-8",
     )

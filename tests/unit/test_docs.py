@@ -23,6 +23,8 @@ MODULES = [
     "postgres_index_usage",
     "postgres_queries",
     "postgres_vacuum_health",
+    "pgbouncer_config",
+    "pgbouncer_counters",
     "redis_settings",
     "redis_counters",
 ]
