@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an application on Prisma does to a database, as the database tells it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+import pytest
+
+from tests.integration.conftest import Services
+from tests.integration.prisma import TABLES, VERSIONS, ExerciseError, exercise, packages
+
+DATABASE = "prisma_exercise"
+ROLE = "prisma_app"
+PASSWORD = "sl/sh & pl+s?"
+REQUESTS = 30
+
+# The first test on a machine installs the packages.
+pytestmark = [pytest.mark.timeout(960), pytest.mark.parametrize("version", VERSIONS)]
+
+
+@dataclass(frozen=True)
+class Application:
+    """A database of this module's own, and the role that its application is."""
+
+    services: Services
+
+    @property
+    def direct(self) -> str:
+        server = self.services.postgres
+        return f"postgresql://{ROLE}:{quote(PASSWORD, safe='')}@{server['host']}:{server['port']}/{DATABASE}"
+
+    def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
+        with psycopg.connect(**self.services.superuser_to(DATABASE)) as connection:
+            return connection.execute(statement, parameters).fetchall()  # type: ignore[arg-type]
+
+    def sessions(self) -> int:
+        """How many sessions the database has had, once the last of them has ended and is counted."""
+        self.services.wait_for(
+            f"select not exists (from pg_stat_activity where datname = '{DATABASE}' and backend_type = 'client backend')"
+        )
+        return int(self.services.sql(f"select sessions from pg_stat_database where datname = '{DATABASE}'")[0][0])
+
+
+@pytest.fixture(scope="module")
+def application(services: Services) -> Iterator[Application]:
+    packages()
+    services.sql(f"create role {ROLE} login password '{PASSWORD}'")
+    services.sql(f"create database {DATABASE} owner {ROLE}")
+    try:
+        application = Application(services)
+        with psycopg.connect(application.direct, autocommit=True) as connection:
+            connection.execute(TABLES)
+        yield application
+    finally:
+        services.sql(f"drop database {DATABASE} with (force)")
+        services.sql(f"drop role {ROLE}")
+
+
+def assert_done(application: Application, counts: dict[str, Any], requests: int = REQUESTS) -> None:
+    """The run's rows are those that its requests must leave, and none of a transaction that failed."""
+    for name in ("created", "found", "updated", "committed", "rolled_back", "batches", "batches_refused"):
+        assert counts[name] == requests, name
+    assert counts["raw"] == 2 * requests
+    run = counts["run"]
+    leads = application.rows("select email, status, score from leads where run = %s order by score", run)
+    assert leads == [(f"{number}.{run}@example.com", "quoted", number + 11_100) for number in range(requests)]
+    events = application.rows(
+        "select kind, count(*), count(distinct lead_id) from events join leads on leads.id = lead_id"
+        " where run = %s group by kind order by kind",
+        run,
+    )
+    assert events == [("batch", requests, requests), ("interactive", requests, requests)]
+
+
+# Another way to the same database, such as a pooler's address, is one more of these.
+@pytest.mark.parametrize("way", ["direct"])
+def test_concurrent_requests_with_named_statements(application: Application, version: int, way: str) -> None:
+    counts = exercise(version, getattr(application, way), EXERCISE_REQUESTS=str(REQUESTS), DATABASE_POOL_MAX="4")
+
+    assert counts["prisma"].startswith(f"{version}.")
+    assert_done(application, counts)
+    assert counts["statements"]["named"] > 5
+    assert counts["statements"]["held"] > 5
+    assert counts["statements"]["reused"] > 5
+
+
+def test_the_adapter_names_no_statement_unless_asked(application: Application, version: int) -> None:
+    counts = exercise(version, application.direct, EXERCISE_REQUESTS="5", DATABASE_NAMED_STATEMENTS="no")
+
+    assert_done(application, counts, 5)
+    assert counts["statements"] == {"named": 0, "held": 0, "reused": 0}
+
+
+def test_the_addresss_options_for_prismas_own_engine_change_nothing(application: Application, version: int) -> None:
+    """``pgbouncer=true`` still leaves named statements, and ``connection_limit`` does not limit the adapter's pool."""
+    before = application.sessions()
+
+    counts = exercise(
+        version,
+        f"{application.direct}?pgbouncer=true&connection_limit=1",
+        EXERCISE_REQUESTS=str(REQUESTS),
+        DATABASE_POOL_MAX="4",
+    )
+
+    assert application.sessions() - before == 4
+    assert_done(application, counts)
+    assert counts["statements"]["reused"] > 5
+
+
+def test_the_pool_opens_no_more_connections_than_it_may(application: Application, version: int) -> None:
+    before = application.sessions()
+
+    counts = exercise(version, application.direct, EXERCISE_REQUESTS=str(REQUESTS), DATABASE_POOL_MAX="2")
+
+    assert application.sessions() - before == 2
+    assert_done(application, counts)
+
+
+def test_a_refused_password_is_an_error_that_does_not_show_it(application: Application, version: int) -> None:
+    wrong = quote("wr/ng secret", safe="")
+
+    with pytest.raises(ExerciseError) as error:
+        exercise(version, application.direct.replace(quote(PASSWORD, safe=""), wrong), EXERCISE_REQUESTS="1")
+
+    assert ROLE in str(error.value)
+    assert not any(secret in str(error.value) for secret in ("wr/ng secret", wrong, application.direct))
+
+
+def test_a_run_that_cannot_finish_is_an_error(application: Application, version: int) -> None:
+    """A row that is there already but in no table's place: the application must not report counts."""
+    with psycopg.connect(**application.services.superuser_to(DATABASE), autocommit=True) as connection:
+        connection.execute("alter table events rename to elsewhere")
+        try:
+            with pytest.raises(ExerciseError, match="events"):
+                exercise(version, application.direct, EXERCISE_REQUESTS="3")
+        finally:
+            connection.execute("alter table elsewhere rename to events")
+    assert json.loads("[]") == application.rows("select 1 from events join leads on leads.id = lead_id where kind = 'none'")
