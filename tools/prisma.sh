@@ -46,7 +46,7 @@ umask 022
 mkdir -p "$(dirname "$folder")"
 new=$(mktemp -d "$folder.XXXXXX")
 work=$(mktemp -d)
-trap 'rm -rf "$new" "$work"' EXIT
+trap 'rm -rf "$new" "$new.old" "$work"' EXIT
 trap 'exit 130' INT TERM
 
 echo "installing the locked packages of Prisma 6 and 7 into $folder" >&2
@@ -69,8 +69,8 @@ chmod 755 "$new"
 
 # Another run may have been quicker: then its folder is as good.
 if ! is_made; then
-    [ ! -e "$folder" ] || mv -T "$folder" "$work/old"
-    mv -T "$new" "$folder"
+    [ ! -e "$folder" ] || mv -T "$folder" "$new.old"
+    mv -T "$new" "$folder" || is_made
 fi
 is_made || fail "the packages in $folder do not load: $(cd "$folder/7" && ./node -e 'require("@prisma/client")' 2>&1 | tail -3)"
 echo "$folder"
