@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from tests.integration.conftest import Services
+from tests.integration.pooler import RELEASES, Pool, pooler
 from tests.integration.prisma import TABLES, VERSIONS, ExerciseError, exercise, packages
 
 DATABASE = "prisma_exercise"
@@ -33,6 +34,11 @@ class Application:
     def direct(self) -> str:
         server = self.services.postgres
         return f"postgresql://{ROLE}:{quote(PASSWORD, safe='')}@{server['host']}:{server['port']}/{DATABASE}"
+
+    def through(self, pool: Pool) -> str:
+        """The address by way of a pooler."""
+        server = self.services.postgres
+        return self.direct.replace(f"@{server['host']}:{server['port']}/", f"@{server['host']}:{pool.connection['port']}/")
 
     def rows(self, statement: str, *parameters: Any) -> list[tuple[Any, ...]]:
         with psycopg.connect(**self.services.superuser_to(DATABASE)) as connection:
@@ -78,10 +84,46 @@ def assert_done(application: Application, counts: dict[str, Any], requests: int 
     assert events == [("batch", requests, requests), ("interactive", requests, requests)]
 
 
-# Another way to the same database, such as a pooler's address, is one more of these.
-@pytest.mark.parametrize("way", ["direct"])
-def test_concurrent_requests_with_named_statements(application: Application, version: int, way: str) -> None:
-    counts = exercise(version, getattr(application, way), EXERCISE_REQUESTS=str(REQUESTS), DATABASE_POOL_MAX="4")
+@pytest.fixture(params=RELEASES)
+def pool(application: Application, request: pytest.FixtureRequest) -> Iterator[Pool]:
+    with pooler(application.services, request.param, {ROLE: PASSWORD}, size=3) as running:
+        yield running
+
+
+def test_concurrent_requests_through_pgbouncer_in_transaction_mode(
+    application: Application, pool: Pool, version: int
+) -> None:
+    """More connections than the server is given, and statements without names, as the adapter has them by default."""
+    counts = exercise(
+        version,
+        application.through(pool),
+        EXERCISE_REQUESTS=str(REQUESTS),
+        DATABASE_POOL_MAX="10",
+        DATABASE_NAMED_STATEMENTS="no",
+    )
+
+    assert_done(application, counts)
+    (found,) = [row for row in pool.console("show pools") if row["database"] == DATABASE]
+    assert 0 < sum(found[name] for name in ("sv_active", "sv_idle", "sv_used", "sv_tested", "sv_login")) <= 3
+
+
+def test_named_statements_through_pgbouncer_from_1_21_on(application: Application, pool: Pool, version: int) -> None:
+    named = {"EXERCISE_REQUESTS": str(REQUESTS), "DATABASE_POOL_MAX": "10"}
+    if pool.release == "1.18":
+        with pytest.raises(ExerciseError, match=r"prepared statement|42P05|26000"):
+            exercise(version, application.through(pool), **named)
+        return
+
+    counts = exercise(version, application.through(pool), **named)
+
+    assert_done(application, counts)
+    assert counts["statements"]["named"] > 5
+    parsed = next(row for row in pool.console("show stats") if row["database"] == DATABASE)
+    assert parsed["total_server_parse_count"] < parsed["total_client_parse_count"], "PgBouncer prepared each once for all"
+
+
+def test_concurrent_requests_with_named_statements(application: Application, version: int) -> None:
+    counts = exercise(version, application.direct, EXERCISE_REQUESTS=str(REQUESTS), DATABASE_POOL_MAX="4")
 
     assert counts["prisma"].startswith(f"{version}.")
     assert_done(application, counts)
