@@ -16,8 +16,8 @@ test: setup
 
 # On a Debian before 13, its PostgreSQL is fetched into a folder of the user's cache.
 test-postgresql-17: setup
-	PG_BIN=$$(tools/debian13.sh) && PG_BIN=$$PG_BIN $(BIN)/python -m pytest tests/integration/test_postgres_*.py \
-		tests/integration/test_plan_is_truth.py
+	PG_BIN=$$(tools/debian13.sh) && PG_BIN=$$PG_BIN PATH=$${PG_BIN%/lib/*}/sbin:$$PATH $(BIN)/python -m pytest \
+		tests/integration/test_postgres_*.py tests/integration/test_pgbouncer_*.py tests/integration/test_plan_is_truth.py
 
 lint: setup
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy retune plugins tools

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_replicati
     turn_of,
     wait_until_in_sync,
 )
+from ansible_collections.leadgen.tuning.plugins.module_utils._restart_command import run_restart_command
 
 try:
     import psycopg
@@ -168,24 +168,7 @@ def _started(where: Mapping[str, Any]) -> str:
 
 
 def _run(command: list[str], where: Mapping[str, Any], timeout: int) -> None:
-    # No pipe: a server started by the command would inherit it and hold it open. A session of its own: a run that is ended
-    # in the middle ends its workers' sessions, and must not leave the service between its stop and its start.
-    try:
-        done = subprocess.run(
-            command,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=timeout,
-            check=False,
-            start_new_session=True,
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise TuningError(f"postgres_restart_command on {endpoint(where)}: {error}; see that it runs by hand") from error
-    if done.returncode:
-        raise TuningError(
-            f"postgres_restart_command on {endpoint(where)}: {command[0]} ended with {done.returncode}; "
-            "see the server's log for the reason"
-        )
+    run_restart_command(f"postgres_restart_command on {endpoint(where)}", command, timeout)
 
 
 def _wait_until_back(options: Mapping[str, Any], before: str) -> None:

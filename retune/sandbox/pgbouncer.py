@@ -27,6 +27,15 @@ class PgBouncer(Service):
         # A pooler whose server is down holds a query for minutes before it refuses it.
         return can_query(self.state, "postgres") and can_query(self.state, "pgbouncer")
 
+    def _restart_command(self) -> list[str]:
+        """Stop and start, as the user that the service runs as: it has no unit here."""
+        switch = ["env", "-C", "/", "runuser", "-u", self.account.name, "--"] if self.account.switch else []
+        script = (
+            'pid=$(cat "$1") && kill "$pid" && while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done; exec "$2" -q -d "$3"'
+        )
+        files = (self.folder / "pgbouncer.pid", self.program("pgbouncer"), self.folder / "pgbouncer.ini")
+        return [*switch, "sh", "-c", script, "restart", *map(str, files)]
+
     def host_variables(self) -> dict[str, object]:
         return {
             "pgbouncer_connection": {
@@ -35,5 +44,6 @@ class PgBouncer(Service):
                 "user": POOL_ADMIN,
                 "dbname": "pgbouncer",
                 "passfile": str(self.state.passfile),
-            }
+            },
+            "pgbouncer_restart_command": self._restart_command(),
         }

@@ -25,6 +25,7 @@ MODULES = [
     "postgres_vacuum_health",
     "pgbouncer_config",
     "pgbouncer_counters",
+    "pgbouncer_restart",
     "redis_settings",
     "redis_counters",
 ]
