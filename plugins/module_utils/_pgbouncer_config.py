@@ -30,6 +30,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_dry_star
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_preflight import LIMITS_ARGUMENT, check_limits
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_values import same, text_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import endpoint
+from ansible_collections.leadgen.tuning.plugins.module_utils._replace_file import replace_file
 
 try:
     import psycopg
@@ -259,7 +260,7 @@ def _carry_out(
             console.execute("reload")
         _prove(console, pooler, changes)
     except (TuningError, psycopg.Error) as error:
-        _replace(pooler, pooler.text)
+        replace_file(pooler.file, pooler.text)
         if not console.broken:
             console.execute("reload")
         raise TuningError(f"{error}; {pooler.file} is as it was, and loaded again") from error
@@ -292,23 +293,13 @@ def _new_text(pooler: Pooler, changes: list[Change]) -> str:
 
 
 def _replace(pooler: Pooler, text: str) -> None:
-    """Put a new file in place at once, with owner and mode of the old one, which is kept beside it."""
-    new, old = (pooler.file.with_name(f"{pooler.file.name}.{end}") for end in ("new", "previous"))
+    """Put a new file in place, and keep the old one beside it."""
+    old = pooler.file.with_name(f"{pooler.file.name}.previous")
     try:
-        about = pooler.file.stat()
-        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-        with open(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-            if os.geteuid() == 0:
-                os.fchown(descriptor, about.st_uid, about.st_gid)
-            os.fchmod(descriptor, about.st_mode & 0o7777)
         old.unlink(missing_ok=True)
-        os.link(pooler.file, old)
-        os.replace(new, pooler.file)
+        os.link(pooler.file, old, follow_symlinks=False)
+        replace_file(pooler.file, text)
     except OSError as error:
-        new.unlink(missing_ok=True)
         raise TuningError(
             f"{error.filename or pooler.file} of the PgBouncer at {pooler.endpoint} cannot be written: {error.strerror}; "
             "run as the owner of the file and its folder, or as root"

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import os
 import select
-import shutil
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,6 +18,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer import (
     show,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import endpoint
+from ansible_collections.leadgen.tuning.plugins.module_utils._replace_file import replace_file
 from ansible_collections.leadgen.tuning.plugins.module_utils._restart_command import run_restart_command
 
 try:
@@ -132,11 +131,7 @@ def _start_as_before(options: Mapping[str, Any], file: Path, before: Process, la
         previous = file.with_name(f"{file.name}.previous")
     if not previous.exists():
         return f"PgBouncer is DOWN: mend {file} and start it"
-    again = file.with_name(f"{file.name}.new")
-    shutil.copy2(previous, again)
-    if os.geteuid() == 0:
-        shutil.chown(again, before.uid, before.gid)
-    os.replace(again, file)
+    replace_file(file, previous.read_text(encoding="utf-8"))
     try:
         run_restart_command(label, options["command"], options["timeout"])
         _wait_until_back(options["connection"], before, label, options["timeout"])

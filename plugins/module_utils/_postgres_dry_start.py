@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -58,7 +57,9 @@ def reason_not_to_start(data_directory: Path) -> str | None:
 def _copy(data_directory: Path, scratch: Path, owner: os.stat_result) -> None:
     (scratch / "global").mkdir()
     for name in _NEEDED:
-        shutil.copyfile(data_directory / name, scratch / name)
+        # No link: root would read for the data directory's owner what that may not read.
+        with open(os.open(data_directory / name, os.O_RDONLY | os.O_NOFOLLOW), "rb") as given:
+            (scratch / name).write_bytes(given.read())
     for path in (scratch, *scratch.rglob("*")):
         path.chmod(0o700 if path.is_dir() else 0o600)  # it refuses a data directory that others may read
         os.chown(path, owner.st_uid, owner.st_gid)

@@ -24,6 +24,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_replicati
     turn_of,
     wait_until_in_sync,
 )
+from ansible_collections.leadgen.tuning.plugins.module_utils._replace_file import replace_file
 from ansible_collections.leadgen.tuning.plugins.module_utils._restart_command import run_restart_command
 
 try:
@@ -145,12 +146,7 @@ def _rewrite(path: Path, values: Mapping[str, str | None]) -> None:
         if value is not None:
             quoted = value.replace("\\", "\\\\").replace("'", "''")
             kept.append(f"{name} = '{quoted}'")
-    beside = path.with_suffix(".retune")
-    status = path.stat()
-    beside.write_text("\n".join(kept) + "\n", encoding="utf-8")
-    os.chown(beside, status.st_uid, status.st_gid)
-    beside.chmod(status.st_mode & 0o777)
-    beside.replace(path)
+    replace_file(path, "\n".join(kept) + "\n")
 
 
 def _answers(where: Mapping[str, Any]) -> bool:

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A file that is replaced at once, in a folder that may belong to a user who is less trusted than this run's."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+
+def replace_file(path: Path, text: str) -> None:
+    """Give the file another text; owner and mode stay, and the old file stands until the new one is whole.
+
+    :raises OSError: when it cannot be written; it is as it was then.
+    """
+    about = path.lstat()
+    # A new file under a name that nobody could have made a link of before.
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with open(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            if os.geteuid() == 0:
+                os.fchown(descriptor, about.st_uid, about.st_gid)
+            os.fchmod(descriptor, about.st_mode & 0o7777)
+            os.fsync(descriptor)
+        os.replace(name, path)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
