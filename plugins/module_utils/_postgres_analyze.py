@@ -9,7 +9,9 @@ from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import one_row
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_explain import STATEMENT_SECONDS, as_role
-from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_read_only import why_not_safe
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_read_only import why_not_safe, why_not_trusted
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_sql import is_same_statement
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_statements import Statement
 
 try:
     import psycopg
@@ -22,7 +24,7 @@ _POLL_SECONDS = 0.05
 _QUERY_ID_SINCE = 140000
 # A text as long as the server keeps may be cut short. The size is in bytes, and one of them ends the text.
 _RUNNING = """
-    select query_id::text as queryid, query from pg_stat_activity
+    select query_id::text as queryid, usesysid as role_oid, query from pg_stat_activity
     where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend'
       and query_id::text = any(%s)
       and octet_length(query) < (select setting::int from pg_settings where name = 'track_activity_query_size') - 1
@@ -43,20 +45,40 @@ class NotAnalyzedError(Exception):
     """A statement that was not run; the text says why, without its values."""
 
 
-def sampled(connection: psycopg.Connection[Any], queryids: Collection[str]) -> dict[str, str]:
+def why_not_sampled(connection: psycopg.Connection[Any]) -> str:
+    """Why no text with values may be used in this session; empty where it may, and what it runs is counted nowhere then."""
+    if connection.info.server_version < _QUERY_ID_SINCE:
+        return "sessions show the queryid of what they run from PostgreSQL 14 on"
+    reason = why_not_trusted(connection)
+    if reason:
+        return reason
+    try:
+        # Else it counts what is run for a report, and before PostgreSQL 16 it keeps the constants of an EXPLAIN.
+        connection.execute("set pg_stat_statements.track = 'none'")
+    except psycopg.errors.InsufficientPrivilege:
+        return "pg_stat_statements would keep its values: GRANT SET ON PARAMETER pg_stat_statements.track to the tuning role"
+    return ""
+
+
+def sampled(connection: psycopg.Connection[Any], statements: Collection[Statement]) -> dict[str, str]:
     """The texts, values and all, that sessions of this database are seen to run within two seconds, by queryid.
 
-    They are for EXPLAIN alone, and must not reach a result. An idle session still shows the last statement it ran.
+    They are for EXPLAIN alone, and must not reach a result. An idle session still shows the last statement it ran. A text is
+    of the role whose statement it is, since it is run with that role's rights, and of that very statement: the server gives
+    a text the queryid of what it runs inside, too.
     """
     found: dict[str, str] = {}
-    if connection.info.server_version < _QUERY_ID_SINCE or not queryids:
+    wanted = {statement.queryid: statement for statement in statements}
+    if not wanted:
         return found
     deadline = time.monotonic() + _SAMPLE_SECONDS
     while True:
         # Each look is a transaction of its own, since within one the server shows the first look again.
-        missing = [queryid for queryid in queryids if queryid not in found]
-        found.update({row["queryid"]: row["query"] for row in connection.execute(_RUNNING, (missing,))})
-        if len(found) == len(queryids) or time.monotonic() > deadline:
+        for row in connection.execute(_RUNNING, ([*(wanted.keys() - found.keys())],)):
+            statement = wanted[row["queryid"]]
+            if row["role_oid"] == statement.role_oid and is_same_statement(row["query"], statement.text):
+                found[row["queryid"]] = row["query"]
+        if len(found) == len(wanted) or time.monotonic() > deadline:
             return found
         time.sleep(_POLL_SECONDS)
 

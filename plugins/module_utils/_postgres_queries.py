@@ -13,6 +13,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_analyze i
     NotAnalyzedError,
     analyze,
     sampled,
+    why_not_sampled,
     without_values,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_explain import (
@@ -40,7 +41,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "databases": {"type": "list", "elements": "str", "required": True},
     "top": {"type": "int", "default": 5},
     "large_table_rows": {"type": "int", "default": 10000},
-    "explain_analyze": {"type": "bool", "default": True},
+    "explain_analyze": {"type": "bool", "default": False},
 }
 
 
@@ -76,10 +77,14 @@ def _of_database(
             "shared_preload_libraries of postgres_settings, and apply"
         )
     top = top_statements(connection, view, database, options["top"], where)
-    samples = sampled(connection, {statement.queryid for statement in top})
+    refusal = why_not_sampled(connection) if options["explain_analyze"] else "postgres_explain_analyze is off"
+    samples = {} if refusal else sampled(connection, top)
     with looking(connection):
         tables = Tables(connection)
-        statements = [_of_statement(connection, each, samples.get(each.queryid), tables, options) for each in top]
+        statements = [
+            _of_statement(connection, each, samples.get(each.queryid), tables, {**options, "refusal": refusal})
+            for each in top
+        ]
     entries = {
         name: entry
         for statement in statements
@@ -90,10 +95,14 @@ def _of_database(
 
 
 def _of_statement(
-    connection: psycopg.Connection[Any], statement: Statement, sample: str | None, tables: Tables, options: Mapping[str, Any]
+    connection: psycopg.Connection[Any],
+    statement: Statement,
+    sample: str | None,
+    tables: Tables,
+    options: Mapping[str, Any],
 ) -> dict[str, Any]:
     settings = settings_of(connection, statement.role_oid)
-    found: dict[str, Any] = {**statement.figures(), **_analyzed(connection, statement, sample, settings, options)}
+    found: dict[str, Any] = {**statement.figures(), **_analyzed(connection, statement, sample, settings, options["refusal"])}
     found |= {"plan_kind": None, "plan": None, "not_explained": "", "sequential_scans": [], "suggestions": []}
     text, kind = statement.text, "generic"
 
@@ -126,20 +135,16 @@ def _of_statement(
 
 
 def _analyzed(
-    connection: psycopg.Connection[Any],
-    statement: Statement,
-    sample: str | None,
-    settings: Mapping[str, Any],
-    options: Mapping[str, Any],
+    connection: psycopg.Connection[Any], statement: Statement, sample: str | None, settings: Mapping[str, Any], refusal: str
 ) -> dict[str, Any]:
     """What EXPLAIN ANALYZE found, or why it was not asked."""
     try:
-        if not options["explain_analyze"]:
-            raise NotAnalyzedError("postgres_explain_analyze is off")
+        if refusal:
+            raise NotAnalyzedError(refusal)
         if statement.mean_ms > STATEMENT_SECONDS * 1000:
             raise NotAnalyzedError(f"it takes more than {STATEMENT_SECONDS} s")
         if sample is None:
-            raise NotAnalyzedError("no session was seen running it")
+            raise NotAnalyzedError("no session of its role was seen running it")
         return {"analyzed": analyze(connection, sample, settings), "not_analyzed": ""}
     except NotAnalyzedError as error:
         return {"analyzed": None, "not_analyzed": str(error)}

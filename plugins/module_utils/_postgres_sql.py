@@ -11,7 +11,7 @@ from typing import Any
 try:
     from pglast import ast, parse_sql
     from pglast.enums import A_Expr_Kind, BoolExprType, SortByDir, SortByNulls
-    from pglast.parser import ParseError
+    from pglast.parser import ParseError, fingerprint
 except ImportError:  # why_not_one_query() says so
     HAVE_PARSER = False
 else:
@@ -42,13 +42,21 @@ def why_not_one_query(text: str) -> str:
     try:
         statements = parse_sql(text)
     except ParseError:
-        return "the parser does not understand its normalised text"
+        return "the parser does not understand its text"
     queries = (ast.SelectStmt, ast.InsertStmt, ast.UpdateStmt, ast.DeleteStmt)
     if len(statements) != 1 or not isinstance(statements[0].stmt, queries):
         return "it is not a single SELECT, INSERT, UPDATE or DELETE"
     if any(isinstance(node, ast.IntoClause) for node in walk(statements[0])):
         return "it creates a table"
     return ""
+
+
+def is_same_statement(one: str, other: str) -> bool:
+    """Whether two texts differ in their constants alone."""
+    try:
+        return bool(fingerprint(one) == fingerprint(other))
+    except ParseError:
+        return False
 
 
 def conditions(text: str) -> list[Condition]:

@@ -35,10 +35,11 @@ options:
     description:
       - Whether to run a statement once by EXPLAIN ANALYZE, in a read-only transaction that is rolled back, for 5 seconds at
         most, as the role that runs it.
-      - Only a statement that a session is seen to run with its values in its text, whose grammar is a read's, and in which
-        every function, operator and type is known not to write. The report says why another was not run.
+      - Only a statement that a session of its role is seen to run with its values in its text, whose grammar is a read's, in
+        which every function is known to only compute, in a database without functions of its own. The report says why
+        another was not run.
     type: bool
-    default: true
+    default: false
 requirements:
   - pglast, without which no statement is explained
 attributes:

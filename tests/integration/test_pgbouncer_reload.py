@@ -27,7 +27,7 @@ def test_reloads_under_load_lose_no_transaction(untuned: Services, tmp_path: Pat
     script.write_text(TRANSACTION, encoding="utf-8")
     where = untuned.pgbouncer
     command = [
-        find_program("pgbench") or "pgbench", "--no-vacuum", "--client=20", "--time=4", f"--file={script}",
+        find_program("pgbench") or "pgbench", "--no-vacuum", "--client=20", "--time=12", f"--file={script}",
         f"--host={where['host']}", f"--port={where['port']}", "--username=leads_app", "leadgen",
     ]  # fmt: skip
     environment = {**os.environ, "PGPASSFILE": str(where["passfile"])}

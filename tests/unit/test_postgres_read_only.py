@@ -57,7 +57,6 @@ def test_the_names_that_the_server_gives_a_meaning_to() -> None:
     )
     assert names.functions == ["f", "now"]
     assert {"@@@", "<<<", "<%", "="} <= set(names.operators)
-    assert names.types == ["mood"]
     assert names.relations == ["c", "orders"]
 
 
