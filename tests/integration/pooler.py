@@ -35,7 +35,7 @@ admin_users = {admin}
 logfile = {folder}/log
 pidfile = {folder}/pid
 pool_mode = transaction
-max_client_conn = {clients}
+max_client_conn = 200
 default_pool_size = {size}
 """
 
@@ -67,7 +67,7 @@ def program(release: str) -> str:
 
 
 @contextmanager
-def pooler(services: Services, release: str, users: Mapping[str, str], clients: int = 200, size: int = 20) -> Iterator[Pool]:
+def pooler(services: Services, release: str, users: Mapping[str, str], size: int = 20, settings: str = "") -> Iterator[Pool]:
     """Start PgBouncer for users by their passwords, and stop it."""
     (port,) = free_ports(1)
     folder = Path(tempfile.mkdtemp(prefix="retune-pooler-"))
@@ -75,7 +75,7 @@ def pooler(services: Services, release: str, users: Mapping[str, str], clients: 
     user: dict[str, Any] = {"user": about.st_uid, "group": about.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
     ini, log = folder / "pgbouncer.ini", folder / "log"
     values = {"host": LOOPBACK, "server": services.postgres["port"], "port": port, "folder": folder, "admin": ADMIN}
-    ini.write_text(_INI.format(**values, clients=clients, size=size), encoding="utf-8")
+    ini.write_text(_INI.format(**values, size=size) + settings, encoding="utf-8")
     secrets = "".join(f'"{name}" "{password}"\n' for name, password in {**users, ADMIN: "console"}.items())
     (folder / "userlist.txt").write_text(secrets, encoding="utf-8")
     if user:

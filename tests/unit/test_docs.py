@@ -23,6 +23,7 @@ MODULES = [
     "postgres_index_usage",
     "postgres_queries",
     "postgres_vacuum_health",
+    "pgbouncer_auth",
     "pgbouncer_config",
     "pgbouncer_counters",
     "pgbouncer_restart",
