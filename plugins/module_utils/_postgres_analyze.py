@@ -92,7 +92,7 @@ def analyze(connection: psycopg.Connection[Any], text: str, settings: Mapping[st
     :raises NotAnalyzedError: for a statement that is not proved to change nothing, and for what the server refuses.
     """
     if not settings["allowed"]:
-        raise NotAnalyzedError("the tuning role is no member of the role that runs it")
+        raise NotAnalyzedError("the tuning role may not SET ROLE to the role that runs it")
     reason = why_not_safe(connection, text)
     if reason:
         raise NotAnalyzedError(reason)
