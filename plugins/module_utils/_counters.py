@@ -5,10 +5,32 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 Counters = Mapping[str, float]
+
+
+def window_arguments() -> dict[str, Any]:
+    """The argument spec of the options ``since``, ``window`` and ``phase``."""
+    return {
+        "since": {"type": "dict"},
+        "window": {"type": "float", "default": 10.0},
+        "phase": {"type": "str", "choices": ["before", "after"], "default": "before"},
+    }
+
+
+def measure_window(
+    options: Mapping[str, Any],
+    read: Callable[[], dict[str, Any]],
+    figures: Callable[[Mapping[str, Any], Mapping[str, Any]], dict[str, Any]],
+) -> dict[str, Any]:
+    """Read the counters; with ``since``, an earlier reading, wait for the window to pass and give the figures of it."""
+    since = options["since"]
+    if not since:
+        return {"changed": False, "counters": read()}
+    wait_for_window(since, options["window"])
+    return {"changed": False, "measurements": figures(since, read()), "phase": options["phase"]}
 
 
 def wait_for_window(since: Mapping[str, Any], window: float) -> None:

@@ -7,14 +7,17 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible_collections.leadgen.tuning.plugins.module_utils._counters import deltas, per_second, wait_for_window
+from ansible_collections.leadgen.tuning.plugins.module_utils._counters import (
+    deltas,
+    measure_window,
+    per_second,
+    window_arguments,
+)
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer import connect, connection_argument, show
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
-    "since": {"type": "dict"},
-    "window": {"type": "float", "default": 10.0},
-    "phase": {"type": "str", "choices": ["before", "after"], "default": "before"},
+    **window_arguments(),
 }
 # Counts and microseconds since the start, by database (PgBouncer documentation, SHOW STATS).
 _COUNTERS = ("total_xact_count", "total_query_count", "total_xact_time", "total_query_time", "total_wait_time")
@@ -22,17 +25,18 @@ _CONSOLE = "pgbouncer"
 
 
 def measure(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
-    """Read the counters; with ``since``, an earlier reading, wait for the window to pass and give the figures of it.
+    """Read the counters, or give the figures of the window; see ``measure_window``.
 
     :raises TuningError: when the console cannot be reached.
     """
-    since = options["since"]
-    if since:
-        wait_for_window(since, options["window"])
-    with connect(options["connection"]) as console:
+    return measure_window(options, lambda: _read(options["connection"]), figures)
+
+
+def _read(where: Mapping[str, Any]) -> dict[str, Any]:
+    with connect(where) as console:
         stats = [row for row in show(console, "stats") if row["database"] != _CONSOLE]
         pools = [row for row in show(console, "pools") if row["database"] != _CONSOLE]
-    reading = {
+    return {
         "at": time.time(),
         "totals": {name: _sum(stats, name) for name in _COUNTERS},
         "clients": _sum(pools, "cl_active", "cl_waiting"),
@@ -40,9 +44,6 @@ def measure(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
         "longest_wait_ms": max((row["maxwait"] * 1000 + row["maxwait_us"] / 1000 for row in pools), default=0.0),
         "server_connections": _sum(pools, "sv_active", "sv_idle", "sv_used", "sv_tested", "sv_login"),
     }
-    if since:
-        return {"changed": False, "measurements": figures(since, reading), "phase": options["phase"]}
-    return {"changed": False, "counters": reading}
 
 
 def _sum(rows: Iterable[Mapping[str, Any]], *names: str) -> float:

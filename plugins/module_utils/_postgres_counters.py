@@ -13,6 +13,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._counters import (
     ratio,
     wait_for_window,
     weighted_percentile,
+    window_arguments,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import connect, connection_argument, one_row
 
@@ -24,10 +25,8 @@ except ImportError:  # connect() says so
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
     "databases": {"type": "list", "elements": "str", "required": True},
-    "since": {"type": "dict"},
-    "window": {"type": "float", "default": 10.0},
+    **window_arguments(),
     "statements": {"type": "list", "elements": "str", "default": []},
-    "phase": {"type": "str", "choices": ["before", "after"], "default": "before"},
 }
 
 # Enough for the busiest statements, and small enough to hand from one task to the next.

@@ -9,43 +9,40 @@ from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._counters import (
     deltas,
+    measure_window,
     per_second,
     ratio,
-    wait_for_window,
+    window_arguments,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis import connect, connection_argument
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
-    "since": {"type": "dict"},
-    "window": {"type": "float", "default": 10.0},
-    "phase": {"type": "str", "choices": ["before", "after"], "default": "before"},
+    **window_arguments(),
 }
 
 _COUNTERS = ("total_commands_processed", "keyspace_hits", "keyspace_misses", "evicted_keys", "expired_keys")
 
 
 def measure(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
-    """Read the counters; with ``since``, an earlier reading, wait for the window to pass and give the figures of it.
+    """Read the counters, or give the figures of the window; see ``measure_window``.
 
     :raises TuningError: when the server cannot be reached.
     """
-    since = options["since"]
-    if since:
-        wait_for_window(since, options["window"])
-    with connect(options["connection"]) as client:
+    return measure_window(options, lambda: _read(options["connection"]), figures)
+
+
+def _read(where: Mapping[str, Any]) -> dict[str, Any]:
+    with connect(where) as client:
         pipeline = client.pipeline(transaction=False)
         pipeline.info("stats")
         pipeline.info("memory")
         stats, memory = pipeline.execute()
-    reading = {
+    return {
         "at": time.time(),
         "totals": {name: float(stats[name]) for name in _COUNTERS},
         "used_memory": int(memory["used_memory"]),
     }
-    if since:
-        return {"changed": False, "measurements": figures(since, reading), "phase": options["phase"]}
-    return {"changed": False, "counters": reading}
 
 
 def figures(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

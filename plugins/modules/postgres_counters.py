@@ -15,39 +15,19 @@ description:
     a change.
 extends_documentation_fragment:
   - leadgen.tuning.postgres
+  - leadgen.tuning.counters
 options:
   databases:
     description: The application's databases.
     type: list
     elements: str
     required: true
-  since:
-    description:
-      - The RV(counters) of an earlier run. With it the module waits until the window since then has passed and returns
-        RV(measurements).
-    type: dict
-  window:
-    description: Seconds from the first reading to the second.
-    type: float
-    default: 10.0
   statements:
     description:
       - Query ids of statements whose means to give. Without it, those of the five that took most time in the window.
     type: list
     elements: str
     default: []
-  phase:
-    description: Whether the figures are those before or after a change; handed through to the result.
-    type: str
-    choices: [before, after]
-    default: before
-attributes:
-  check_mode:
-    support: full
-    description: Reports exactly what a run would change, and changes nothing.
-  diff_mode:
-    support: none
-    description: Nothing is changed.
 author:
   - Retune maintainers (@leadgen)
 """

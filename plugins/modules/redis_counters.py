@@ -15,28 +15,7 @@ description:
     a change.
 extends_documentation_fragment:
   - leadgen.tuning.redis
-options:
-  since:
-    description:
-      - The RV(counters) of an earlier run. With it the module waits until the window since then has passed and returns
-        RV(measurements).
-    type: dict
-  window:
-    description: Seconds from the first reading to the second.
-    type: float
-    default: 10.0
-  phase:
-    description: Whether the figures are those before or after a change; handed through to the result.
-    type: str
-    choices: [before, after]
-    default: before
-attributes:
-  check_mode:
-    support: full
-    description: Reports exactly what a run would change, and changes nothing.
-  diff_mode:
-    support: none
-    description: Nothing is changed.
+  - leadgen.tuning.counters
 author:
   - Retune maintainers (@leadgen)
 """

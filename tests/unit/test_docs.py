@@ -49,8 +49,9 @@ def documentation(module: str) -> dict[str, Any]:
     for fragment in about.get("extends_documentation_fragment", []):
         path = ROOT / f"plugins/doc_fragments/{fragment.rpartition('.')[2]}.py"
         options |= yaml.safe_load(constant(path, "DOCUMENTATION"))["options"]
-    assert not options.keys() & about["options"].keys(), "an option is documented twice"
-    about["options"] = options | about["options"]
+    own = about.get("options", {})
+    assert not options.keys() & own.keys(), "an option is documented twice"
+    about["options"] = options | own
     return about
 
 
