@@ -14,9 +14,9 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._other_user import as_user
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer import Process
 
 _PORT = 6432  # of the socket's name alone
@@ -47,7 +47,7 @@ def reason_not_to_start(process: Process, text: str) -> str | None:
         candidate, wrapper, log = (folder / name for name in ("pgbouncer.ini", "wrapper.ini", "log"))
         candidate.write_text(text, encoding="utf-8")
         wrapper.write_text(_OVERRIDES.format(candidate=candidate, port=_PORT, folder=folder), encoding="utf-8")
-        user = _as_user(process)
+        user = as_user(process.uid, process.gid)
         if user:
             for path in (folder, candidate, wrapper):
                 os.chown(path, process.uid, process.gid)
@@ -74,13 +74,8 @@ def why_not_readable(process: Process, name: str) -> str | None:
     path = process.path(name)
     if not path.exists():
         return f"{path} is not there"
-    readable = subprocess.run(["test", "-r", path], check=False, **_as_user(process)).returncode == 0
+    readable = subprocess.run(["test", "-r", path], check=False, **as_user(process.uid, process.gid)).returncode == 0
     return None if readable else f"{path} cannot be read by the user that PgBouncer runs as"
-
-
-def _as_user(process: Process) -> dict[str, Any]:
-    """Arguments of subprocess; PgBouncer does not run as root."""
-    return {"user": process.uid, "group": process.gid, "extra_groups": []} if os.geteuid() == 0 else {}
 
 
 def _wait(started: subprocess.Popen[bytes], socket: Path) -> None:

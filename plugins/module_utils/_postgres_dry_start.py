@@ -14,7 +14,8 @@ import subprocess
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._other_user import as_user
 
 _NEEDED = ("PG_VERSION", "global/pg_control", "postgresql.auto.conf")
 _RUNNING = ("postmaster.pid", "postmaster.opts")
@@ -30,9 +31,6 @@ def reason_not_to_start(data_directory: Path) -> str | None:
         owner = data_directory.stat()
         if os.geteuid() not in (0, owner.st_uid):
             return None
-        as_owner: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            as_owner = {"user": owner.st_uid, "group": owner.st_gid, "extra_groups": []}
         program, *arguments = shlex.split((data_directory / "postmaster.opts").read_text(encoding="utf-8"))
         with tempfile.TemporaryDirectory(prefix="retune-start-") as name:
             scratch = Path(name)
@@ -44,7 +42,7 @@ def reason_not_to_start(data_directory: Path) -> str | None:
                 text=True,
                 timeout=_SECONDS,
                 check=False,
-                **as_owner,
+                **as_user(owner.st_uid, owner.st_gid),
             )
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None

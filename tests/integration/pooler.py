@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from ansible_collections.leadgen.tuning.plugins.module_utils._other_user import as_user
 from psycopg.rows import dict_row
 
 from retune.sandbox.processes import LOOPBACK, free_ports
@@ -72,7 +73,7 @@ def pooler(services: Services, release: str, users: Mapping[str, str], size: int
     (port,) = free_ports(1)
     folder = Path(tempfile.mkdtemp(prefix="retune-pooler-"))
     about = services.pgbouncer_ini.stat()  # PgBouncer does not run as root: as the sandbox's user then
-    user: dict[str, Any] = {"user": about.st_uid, "group": about.st_gid, "extra_groups": []} if os.geteuid() == 0 else {}
+    user = as_user(about.st_uid, about.st_gid)
     ini, log = folder / "pgbouncer.ini", folder / "log"
     values = {"host": LOOPBACK, "server": services.postgres["port"], "port": port, "folder": folder, "admin": ADMIN}
     ini.write_text(_INI.format(**values, size=size) + settings, encoding="utf-8")
