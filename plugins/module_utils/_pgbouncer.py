@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ CONNECTION_OPTIONS: dict[str, Any] = {
     "dbname": {"type": "str", "default": "pgbouncer"},
 }
 _PROGRAM = "pgbouncer"
+# What the name of its file ends with when a run has replaced it, and the old one is kept.
+PREVIOUS = ".previous"
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,17 @@ class Process:
     """PgBouncer's process on this machine, and its file."""
 
     pid: int
+    conffile: str  # as it was named at the start
     program: Path
     folder: Path  # in which it was started
     uid: int
     gid: int
     descriptors: int | None  # soft limit of open files; None for none
+
+    @property
+    def file(self) -> Path:
+        """Its configuration file."""
+        return self.path(self.conffile)
 
     def path(self, name: str) -> Path:
         """A path of its configuration, as the process sees it."""
@@ -79,16 +87,17 @@ def version_of(console: psycopg.Connection[dict[str, Any]]) -> tuple[int, int]:
     return int(major), int(minor)
 
 
-def find_process(conffile: str, where: str) -> Process:
-    """The process on this machine that was started with this file.
+def find_process(config: Iterable[Mapping[str, Any]], where: str) -> Process:
+    """The process on this machine that was started with the file which the rows of SHOW CONFIG name.
 
     :raises TuningError: when there is none: the file of that name here, if any, is another's.
     """
+    conffile = next(row["value"] for row in config if row["key"] == "conffile")
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().decode(errors="surrogateescape").split("\0")
             if os.path.basename(words[0]) == _PROGRAM and conffile in words[1:]:
-                return _process(entry)
+                return _process(entry, conffile)
         except OSError:
             continue  # it has ended, or is not ours to look at
     raise TuningError(
@@ -97,13 +106,14 @@ def find_process(conffile: str, where: str) -> Process:
     )
 
 
-def _process(entry: Path) -> Process:
+def _process(entry: Path, conffile: str) -> Process:
     about = entry.stat()
     limit = next(
         line.split()[3] for line in (entry / "limits").read_text().splitlines() if line.startswith("Max open files")
     )
     return Process(
         pid=int(entry.name),
+        conffile=conffile,
         program=Path(os.readlink(entry / "exe")),
         folder=Path(os.readlink(entry / "cwd")),
         uid=about.st_uid,

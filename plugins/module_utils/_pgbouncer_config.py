@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils import _pgbouncer_ini as ini
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer import (
+    PREVIOUS,
     Process,
     connect,
     connection_argument,
@@ -83,7 +84,7 @@ class Pooler:
     text: str
     in_file: ini.Sections
     config: dict[str, dict[str, Any]]  # SHOW CONFIG by key
-    live: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)  # SHOW DATABASES and USERS, by section and name
+    live: dict[str, dict[str, dict[str, Any]]]  # see _live_entries()
 
     def sections(self, text: str) -> ini.Sections:
         """What a file of this text would say, with those that it includes."""
@@ -142,8 +143,8 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 def _read(console: psycopg.Connection[dict[str, Any]], where: Mapping[str, Any]) -> Pooler:
     config = {row["key"]: row for row in show(console, "config")}
-    process = find_process(config["conffile"]["value"], endpoint(where))
-    file = process.path(config["conffile"]["value"])
+    process = find_process(config.values(), endpoint(where))
+    file = process.file
     try:
         text = file.read_text(encoding="utf-8")
         in_file = ini.read(text, lambda name: process.path(name).read_text(encoding="utf-8"))
@@ -152,8 +153,13 @@ def _read(console: psycopg.Connection[dict[str, Any]], where: Mapping[str, Any])
         raise TuningError(
             f"{file} of the PgBouncer at {endpoint(where)} cannot be read: {reason}; mend that first"
         ) from error
-    live = {section: {row["name"]: row for row in show(console, section)} for section in _ENTRIES}
+    live = _live_entries(console)
     return Pooler(endpoint(where), version_of(console), process, file, text, in_file, config, live)
+
+
+def _live_entries(console: psycopg.Connection[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
+    """The rows of SHOW DATABASES and SHOW USERS, by section of the file and name."""
+    return {section: {row["name"]: row for row in show(console, section)} for section in _ENTRIES}
 
 
 def _settings(pooler: Pooler, settings: Mapping[str, Any]) -> Iterator[Change]:
@@ -175,13 +181,8 @@ def _settings(pooler: Pooler, settings: Mapping[str, Any]) -> Iterator[Change]:
             write = former is not None if text is None else not same(name, configured, wanted)
         except ValueError as error:
             raise pooler.error(label, error) from error
-        dropped = sorted(_TIMEOUTS & {element.strip() for element in wanted.split(",")})
-        if name == "ignore_startup_parameters" and dropped:
-            raise pooler.error(
-                label,
-                f"it would drop {', '.join(dropped)} of clients without a word; set it for the role "
-                "(postgres_role_settings), and take it out here and from the clients",
-            )
+        if name == "ignore_startup_parameters":
+            _refuse_to_drop_timeouts(pooler, label, wanted)
         unreadable = name.endswith("_file") and (write or stale) and wanted and why_not_readable(pooler.process, wanted)
         if unreadable:
             raise pooler.error(label, f"{unreadable}; nothing was changed")
@@ -198,6 +199,16 @@ def _settings(pooler: Pooler, settings: Mapping[str, Any]) -> Iterator[Change]:
             write,
             reload=stale and changeable,
             restart=stale and not changeable,
+        )
+
+
+def _refuse_to_drop_timeouts(pooler: Pooler, label: str, wanted: str) -> None:
+    dropped = sorted(_TIMEOUTS & {element.strip() for element in wanted.split(",")})
+    if dropped:
+        raise pooler.error(
+            label,
+            f"it would drop {', '.join(dropped)} of clients without a word; set it for the role "
+            "(postgres_role_settings), and take it out here and from the clients",
         )
 
 
@@ -294,7 +305,7 @@ def _new_text(pooler: Pooler, changes: list[Change]) -> str:
 
 def _replace(pooler: Pooler, text: str) -> None:
     """Put a new file in place, and keep the old one beside it."""
-    old = pooler.file.with_name(f"{pooler.file.name}.previous")
+    old = pooler.file.with_name(f"{pooler.file.name}{PREVIOUS}")
     try:
         old.unlink(missing_ok=True)
         os.link(pooler.file, old, follow_symlinks=False)
@@ -309,7 +320,7 @@ def _replace(pooler: Pooler, text: str) -> None:
 def _prove(console: psycopg.Connection[dict[str, Any]], pooler: Pooler, changes: list[Change]) -> None:
     """Read the live values back: PgBouncer before 1.25 reports a RELOAD that failed as done."""
     config = {row["key"]: row["value"] for row in show(console, "config")}
-    live = {section: {row["name"]: row for row in show(console, section)} for section in _ENTRIES}
+    live = _live_entries(console)
     for change in changes:
         if not change.reload or change.text is None:
             continue

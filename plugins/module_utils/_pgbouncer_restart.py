@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import select
-import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer import (
+    PREVIOUS,
     Process,
     connect,
     connection_argument,
@@ -19,7 +18,12 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer import (
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import endpoint
 from ansible_collections.leadgen.tuning.plugins.module_utils._replace_file import replace_file
-from ansible_collections.leadgen.tuning.plugins.module_utils._restart_command import run_restart_command
+from ansible_collections.leadgen.tuning.plugins.module_utils._restart_command import (
+    refuse_without_command,
+    restart_result,
+    run_restart_command,
+    wait_until_back,
+)
 
 try:
     import psycopg
@@ -33,7 +37,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "drain_timeout": {"type": "int", "default": 30},
     "timeout": {"type": "int", "default": 60},
 }
-_POLL_SECONDS = 0.05
 
 
 def restart(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -43,40 +46,27 @@ def restart(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         back in ``timeout`` seconds; its former file is put back then and it is started again.
     """
     waiting = sorted(set(options["settings"]))
-    if not waiting:
-        return {"changed": False, "diff": {"before": {}, "after": {}}}
-    where = options["connection"]
-    label = f"pgbouncer_restart_command on {endpoint(where)}"
-    if not options["command"]:
-        raise TuningError(
-            f"{label}: {', '.join(waiting)} waits for a restart, which is permitted, and the command is empty; give the "
-            "program that restarts PgBouncer"
-        )
-    if not check_mode:
-        _restart(options, label)
-    return {
-        "changed": True,
-        "diff": {"before": {"restart": f"awaited by {', '.join(waiting)}"}, "after": {"restart": "done"}},
-        "needs": {"restart": "restart"},
-    }
+    if waiting:
+        label = f"pgbouncer_restart_command on {endpoint(options['connection'])}"
+        refuse_without_command(label, options["command"], waiting, "PgBouncer")
+        if not check_mode:
+            _restart(options, label)
+    return restart_result(waiting)
 
 
 def _restart(options: Mapping[str, Any], label: str) -> None:
     where = options["connection"]
-    before, file = _process(where)
+    before = _process(where)
     _drain(where, options["drain_timeout"])
     try:
-        run_restart_command(label, options["command"], options["timeout"])
-        _wait_until_back(where, before, label, options["timeout"])
+        _run_and_wait(options, before, label)
     except TuningError as error:
-        raise TuningError(f"{error}; {_start_as_before(options, file, before, label)}") from error
+        raise TuningError(f"{error}; {_start_as_before(options, before, label)}") from error
 
 
-def _process(where: Mapping[str, Any]) -> tuple[Process, Path]:
+def _process(where: Mapping[str, Any]) -> Process:
     with connect(where) as console:
-        conffile = next(row["value"] for row in show(console, "config") if row["key"] == "conffile")
-    process = find_process(conffile, endpoint(where))
-    return process, process.path(conffile)
+        return find_process(show(console, "config"), endpoint(where))
 
 
 def _drain(where: Mapping[str, Any], seconds: int) -> None:
@@ -107,34 +97,26 @@ def _drain(where: Mapping[str, Any], seconds: int) -> None:
     )
 
 
-def _wait_until_back(where: Mapping[str, Any], before: Process, label: str, seconds: int) -> None:
-    deadline = time.monotonic() + seconds
-    reason = "it was not restarted"
-    while time.monotonic() < deadline:
-        try:
-            if _process(where)[0].pid != before.pid:
-                return
-            reason = "it was not restarted"
-        except TuningError as error:
-            reason = str(error)
-        time.sleep(_POLL_SECONDS)
-    raise TuningError(f"{label}: PgBouncer is not back after {seconds} s: {reason}")
+def _run_and_wait(options: Mapping[str, Any], before: Process, label: str) -> None:
+    """Run the command, and wait until another process answers."""
+    run_restart_command(label, options["command"], options["timeout"])
+    wait_until_back(label, "PgBouncer", lambda: _process(options["connection"]).pid != before.pid, options["timeout"])
 
 
-def _start_as_before(options: Mapping[str, Any], file: Path, before: Process, label: str) -> str:
+def _start_as_before(options: Mapping[str, Any], before: Process, label: str) -> str:
     """Put the former file back where PgBouncer does not answer, start it, and say what came of it."""
     try:
         with connect(options["connection"]) as console:
             console.execute("resume")
         return "the old process serves again"
     except TuningError:
-        previous = file.with_name(f"{file.name}.previous")
+        file = before.file
+        previous = file.with_name(f"{file.name}{PREVIOUS}")
     if not previous.exists():
         return f"PgBouncer is DOWN: mend {file} and start it"
     replace_file(file, previous.read_text(encoding="utf-8"))
     try:
-        run_restart_command(label, options["command"], options["timeout"])
-        _wait_until_back(options["connection"], before, label, options["timeout"])
+        _run_and_wait(options, before, label)
     except TuningError:
         return f"its former file was put back, and PgBouncer is still DOWN: start it by hand with {file}"
     return "its former file was put back, and PgBouncer runs again"

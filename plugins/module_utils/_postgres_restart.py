@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,12 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_replicati
     wait_until_in_sync,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._replace_file import replace_file
-from ansible_collections.leadgen.tuning.plugins.module_utils._restart_command import run_restart_command
+from ansible_collections.leadgen.tuning.plugins.module_utils._restart_command import (
+    refuse_without_command,
+    restart_result,
+    run_restart_command,
+    wait_until_back,
+)
 
 try:
     import psycopg
@@ -41,7 +45,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "turn": {"type": "str", "choices": list(TURNS)},
     "wanted": {"type": "dict", "default": {}},
 }
-_POLL_SECONDS = 0.1
 _STARTED = "select pg_postmaster_start_time()::text as at"
 
 
@@ -55,19 +58,15 @@ def restart(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     waiting = sorted(set(options["parameters"]))
     if not waiting or not _is_its_turn(options, waiting):
-        return {"changed": False, "diff": {"before": {}, "after": {}}}
-    if not options["command"]:
-        raise TuningError(
-            f"postgres_restart_command on {endpoint(options['connection'])}: {', '.join(waiting)} waits for a restart, "
-            "which is permitted, and the command is empty; give the program that restarts the server"
-        )
+        return restart_result([])
+    refuse_without_command(_label(options), options["command"], waiting, "the server")
     if not check_mode:
         _restart(options)
-    return {
-        "changed": True,
-        "diff": {"before": {"restart": f"awaited by {', '.join(waiting)}"}, "after": {"restart": "done"}},
-        "needs": {"restart": "restart"},
-    }
+    return restart_result(waiting)
+
+
+def _label(options: Mapping[str, Any]) -> str:
+    return f"postgres_restart_command on {endpoint(options['connection'])}"
 
 
 def _is_its_turn(options: Mapping[str, Any], waiting: list[str]) -> bool:
@@ -90,8 +89,7 @@ def _restart(options: Mapping[str, Any]) -> None:
             f"now: {reason}; it was not restarted, mend that first"
         )
     try:
-        _run(options["command"], options["connection"], options["timeout"])
-        _wait_until_back(options, before)
+        _run_and_wait(options, before)
     except TuningError as error:
         if _answers(options["connection"]):
             raise
@@ -130,8 +128,7 @@ def _start_as_before(options: Mapping[str, Any], auto_conf: Path | None) -> str:
     _rewrite(auto_conf, previous)
     put_back = f"{', '.join(changed)} put back in {auto_conf}"
     try:
-        _run(options["command"], options["connection"], options["timeout"])
-        _wait_until_back(options, "")
+        _run_and_wait(options, None)
     except TuningError:
         return f"{put_back}, and the server is still DOWN: start it by hand"
     return f"{put_back}, and the server runs again"
@@ -163,22 +160,8 @@ def _started(where: Mapping[str, Any]) -> str:
     return at
 
 
-def _run(command: list[str], where: Mapping[str, Any], timeout: int) -> None:
-    run_restart_command(f"postgres_restart_command on {endpoint(where)}", command, timeout)
-
-
-def _wait_until_back(options: Mapping[str, Any], before: str) -> None:
-    deadline = time.monotonic() + options["timeout"]
-    while True:
-        try:
-            if _started(options["connection"]) != before:
-                return
-            reason = "it was not restarted"
-        except TuningError as error:
-            reason = str(error)
-        if time.monotonic() > deadline:
-            raise TuningError(
-                f"postgres_restart_command on {endpoint(options['connection'])}: the server is not back after "
-                f"{options['timeout']} s: {reason}"
-            )
-        time.sleep(_POLL_SECONDS)
+def _run_and_wait(options: Mapping[str, Any], before: str | None) -> None:
+    """Run the command, and wait for a server that started at another time than ``before``; at any, where that is None."""
+    where, label = options["connection"], _label(options)
+    run_restart_command(label, options["command"], options["timeout"])
+    wait_until_back(label, "the server", lambda: _started(where) != before, options["timeout"])
