@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_plans as plans
@@ -66,6 +67,15 @@ def report(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     return {"changed": False, "report": {"databases": databases, "unread": unread}}
 
 
+@dataclass(frozen=True)
+class _Subject:
+    """A statement, the settings of its role, and its text with values where a session was seen running it."""
+
+    statement: Statement
+    settings: Mapping[str, Any]
+    sample: str | None
+
+
 def _of_database(
     connection: psycopg.Connection[Any], options: Mapping[str, Any], database: str, where: str
 ) -> dict[str, Any]:
@@ -81,9 +91,14 @@ def _of_database(
     samples = {} if refusal else sampled(connection, top)
     with looking(connection):
         tables = Tables(connection)
+        subjects = [_Subject(each, settings_of(connection, each.role_oid), samples.get(each.queryid)) for each in top]
         statements = [
-            _of_statement(connection, each, samples.get(each.queryid), tables, {**options, "refusal": refusal})
-            for each in top
+            {
+                **subject.statement.figures(),
+                **_analyzed(connection, subject, refusal),
+                **_planned(connection, subject, tables, options["large_table_rows"]),
+            }
+            for subject in subjects
         ]
     entries = {
         name: entry
@@ -94,28 +109,21 @@ def _of_database(
     return {"statements": statements, "postgres_indexes": plans.merged(entries)}
 
 
-def _of_statement(
-    connection: psycopg.Connection[Any],
-    statement: Statement,
-    sample: str | None,
-    tables: Tables,
-    options: Mapping[str, Any],
-) -> dict[str, Any]:
-    settings = settings_of(connection, statement.role_oid)
-    found: dict[str, Any] = {**statement.figures(), **_analyzed(connection, statement, sample, settings, options["refusal"])}
-    found |= {"plan_kind": None, "plan": None, "not_explained": "", "sequential_scans": [], "suggestions": []}
-    text, kind = statement.text, "generic"
+def _planned(connection: psycopg.Connection[Any], subject: _Subject, tables: Tables, large: int) -> dict[str, Any]:
+    """The plan and what was found in it, or why there is none."""
+    found: dict[str, Any] = {"plan_kind": None, "plan": None, "not_explained": "", "sequential_scans": [], "suggestions": []}
+    text, kind = subject.statement.text, "generic"
 
     def explained() -> Plan:
-        return explain(connection, text, settings)
+        return explain(connection, text, subject.settings)
 
     try:
         plan = explained()
     except NotExplainedError as error:
         found["not_explained"] = str(error)
-        if sample is None:
+        if subject.sample is None:
             return found
-        text, kind = sample, "sampled"
+        text, kind = subject.sample, "sampled"
         try:
             plan = explained()
         except NotExplainedError:
@@ -124,7 +132,7 @@ def _of_statement(
     found |= {"plan_kind": kind, "plan": without_values(plan) if values else plan, "not_explained": ""}
     for scan in plans.sequential_scans(plan):
         facts = tables.facts(scan.schema, scan.table)
-        if facts is None or facts["rows"] < options["large_table_rows"]:
+        if facts is None or facts["rows"] < large:
             continue
         condition = "" if values else scan.condition
         found["sequential_scans"].append({"table": facts["table"], "rows": round(facts["rows"]), "filter": condition})
@@ -134,17 +142,15 @@ def _of_statement(
     return found
 
 
-def _analyzed(
-    connection: psycopg.Connection[Any], statement: Statement, sample: str | None, settings: Mapping[str, Any], refusal: str
-) -> dict[str, Any]:
+def _analyzed(connection: psycopg.Connection[Any], subject: _Subject, refusal: str) -> dict[str, Any]:
     """What EXPLAIN ANALYZE found, or why it was not asked."""
     try:
         if refusal:
             raise NotAnalyzedError(refusal)
-        if statement.mean_ms > STATEMENT_SECONDS * 1000:
+        if subject.statement.mean_ms > STATEMENT_SECONDS * 1000:
             raise NotAnalyzedError(f"it takes more than {STATEMENT_SECONDS} s")
-        if sample is None:
+        if subject.sample is None:
             raise NotAnalyzedError("no session of its role was seen running it")
-        return {"analyzed": analyze(connection, sample, settings), "not_analyzed": ""}
+        return {"analyzed": analyze(connection, subject.sample, subject.settings), "not_analyzed": ""}
     except NotAnalyzedError as error:
         return {"analyzed": None, "not_analyzed": str(error)}
