@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
@@ -16,6 +15,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import (
     one_line,
     one_row,
 )
+from ansible_collections.leadgen.tuning.plugins.module_utils._postgres_grants import Grant, result_of
 
 try:
     import psycopg
@@ -59,16 +59,6 @@ _READ = """
 """
 
 
-@dataclass(frozen=True)
-class Step:
-    """One thing that is not as it has to be, and what makes it so."""
-
-    label: str
-    before: str
-    after: str
-    statement: Any
-
-
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """Make the role and the function, all or nothing; in check mode say what that would be.
 
@@ -77,7 +67,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     where = endpoint(options["connection"])
     with connect(options["connection"], options["database"]) as connection:
         if is_standby(connection):
-            return _result([])
+            return result_of([])
         if connection.info.parameter_status("is_superuser") != "on":
             raise TuningError(
                 f"connection.user on {where}: the role {options['connection']['user']!r} is no superuser, and only one may "
@@ -90,38 +80,46 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         steps = list(_steps(one_row(connection.execute(query, names)), options))
         if steps and not check_mode:
             _write(connection, steps, where)
-    return _result(steps)
+    return result_of(steps)
 
 
-def _steps(found: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Step]:
+def _steps(found: Mapping[str, Any], options: Mapping[str, Any]) -> Iterator[Grant]:
     role, schema = sql.Identifier(options["role"]), sql.Identifier(options["schema"])
-    function = sql.SQL("{}({})").format(sql.Identifier(options["schema"], NAME), sql.SQL("text"))
+    function = sql.SQL("{}(text)").format(sql.Identifier(options["schema"], NAME))
     label = f"function {options['schema']}.{NAME}"
     if not found["role"]:
         password = sql.SQL(" password {}").format(sql.Literal(options["password"])) if options["password"] else sql.SQL("")
-        yield Step(f"role {options['role']}", "absent", "present", sql.SQL("create role {} login").format(role) + password)
+        yield _present(f"role {options['role']}", sql.SQL("create role {} login").format(role) + password)
     if not found["schema"]:
-        yield Step(f"schema {options['schema']}", "absent", "present", sql.SQL("create schema {}").format(schema))
+        yield _present(f"schema {options['schema']}", sql.SQL("create schema {}").format(schema))
     if not found["usage"]:
-        name = f"usage of schema {options['schema']}"
-        yield Step(name, "not granted", "granted", sql.SQL("grant usage on schema {} to {}").format(schema, role))
+        yield _granted(
+            f"usage of schema {options['schema']}", sql.SQL("grant usage on schema {} to {}").format(schema, role)
+        )
     if not found["right"]:
-        before = "another" if found["function"] else "absent"
         # Dropped first: one that stood there may be another's, and would keep its owner and its privileges.
         create = sql.SQL(
-            "drop function if exists {}; create function {}(text) returns table (username text, password text) language sql"
-            " stable security definer set search_path = pg_catalog, pg_temp as {}"
-        ).format(function, sql.Identifier(options["schema"], NAME), sql.Literal(_BODY))
-        yield Step(label, before, "present", create)
+            "drop function if exists {0}; create function {0} returns table (username text, password text) language sql"
+            " stable security definer set search_path = pg_catalog, pg_temp as {1}"
+        ).format(function, sql.Literal(_BODY))
+        yield _present(label, create, "another" if found["function"] else "absent")
     if not found["right"] or found["public"]:
         revoke = sql.SQL("revoke all on function {} from public").format(function)
-        yield Step(f"execution of {label} by everyone", "granted", "not granted", revoke)
+        yield Grant(f"execution of {label} by everyone", revoke, "granted", "not granted")
     if not found["right"] or not found["execute"] or found["public"]:
         grant = sql.SQL("grant execute on function {} to {}").format(function, role)
-        yield Step(f"execution of {label}", "not granted", "granted", grant)
+        yield _granted(f"execution of {label}", grant)
 
 
-def _write(connection: psycopg.Connection[Any], steps: list[Step], where: str) -> None:
+def _present(name: str, statement: sql.Composed, before: str = "absent") -> Grant:
+    return Grant(name, statement, before, "present")
+
+
+def _granted(name: str, statement: sql.Composed) -> Grant:
+    return Grant(name, statement, "not granted", "granted")
+
+
+def _write(connection: psycopg.Connection[Any], steps: list[Grant], where: str) -> None:
     try:
         with connection.transaction():
             # The password of a new role must not reach the server's log.
@@ -136,13 +134,3 @@ def _write(connection: psycopg.Connection[Any], steps: list[Step], where: str) -
         raise TuningError(
             f"pgbouncer_auth on {where}: the function cannot be made: {one_line(error)}; nothing was changed"
         ) from error
-
-
-def _result(steps: list[Step]) -> dict[str, Any]:
-    return {
-        "changed": bool(steps),
-        "diff": {
-            "before": {step.label: step.before for step in steps},
-            "after": {step.label: step.after for step in steps},
-        },
-    }

@@ -49,7 +49,7 @@ _ABSENT, _GRANTED = "absent", "granted"
 
 @dataclass(frozen=True)
 class Grant:
-    """One thing that the role lacks: its name in the diff, and the statement that gives it."""
+    """One thing that a role lacks: its name in the diff, and the statement that gives it."""
 
     name: str
     statement: sql.Composed
@@ -68,16 +68,17 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     where = endpoint(options["connection"])
     with connect(options["connection"]) as connection:
         if is_standby(connection):
-            return _result([])
+            return result_of([])
         _check(connection, options, where)
         grants = [*_role(connection, options), *_server_wide(connection, options)]
         grants += _owners(connection, options, where)
         if not check_mode:
             _write(connection, grants, options, where)
-    return _result(grants)
+    return result_of(grants)
 
 
-def _result(grants: Sequence[Grant]) -> dict[str, Any]:
+def result_of(grants: Sequence[Grant]) -> dict[str, Any]:
+    """The module's result, done or planned."""
     return {
         "changed": bool(grants),
         "diff": {
