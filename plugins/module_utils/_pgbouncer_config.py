@@ -1,35 +1,33 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PgBouncer's configuration: read the file and the live values, decide, write, RELOAD, prove.
-
-What is live follows from the file only once it was loaded, and a SET on the console is in no file; so both are compared with
-what is wanted, and a RELOAD is due whenever the live values differ.
-"""
+"""PgBouncer's configuration: read the file and the live values, decide, write, RELOAD, prove."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils import _pgbouncer_ini as ini
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer import (
     PREVIOUS,
-    Process,
     connect,
     connection_argument,
     find_process,
     show,
     version_of,
 )
-from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_dry_start import (
-    reason_not_to_start,
-    why_not_readable,
+from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_changes import (
+    ENTRIES,
+    SECRET,
+    Change,
+    Pooler,
+    changes_of,
+    live_value,
 )
+from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_dry_start import reason_not_to_start
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_preflight import LIMITS_ARGUMENT, check_limits
-from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_values import same, text_of
+from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_values import same
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import endpoint
 from ansible_collections.leadgen.tuning.plugins.module_utils._replace_file import replace_file
 
@@ -46,74 +44,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "limits": LIMITS_ARGUMENT,
     "verify": {"type": "bool", "default": False},
 }
-# Startup parameters that a client counts on.
-_TIMEOUTS = frozenset(
-    {
-        "statement_timeout",
-        "lock_timeout",
-        "idle_in_transaction_session_timeout",
-        "idle_session_timeout",
-        "transaction_timeout",
-    }
-)
-HIDDEN = "(hidden)"
-_SECRET = "password"  # noqa: S105 - the name of a parameter
-_ENTRIES = ("databases", "users")
-# Where SHOW has a parameter of an entry under another name; reserve_pool is called so before 1.24.
-_COLUMNS = {
-    "databases": {
-        "dbname": ("database",),
-        "user": ("force_user",),
-        "reserve_pool": ("reserve_pool_size", "reserve_pool"),
-        "reserve_pool_size": ("reserve_pool_size", "reserve_pool"),
-        "max_db_connections": ("max_connections",),
-    },
-    "users": {},
-}
-_ANY_DATABASE = "*"
-
-
-@dataclass
-class Pooler:
-    """What was read of one PgBouncer, before anything was decided."""
-
-    endpoint: str
-    version: tuple[int, int]
-    process: Process
-    file: Path
-    text: str
-    in_file: ini.Sections
-    config: dict[str, dict[str, Any]]  # SHOW CONFIG by key
-    live: dict[str, dict[str, dict[str, Any]]]  # see _live_entries()
-
-    def sections(self, text: str) -> ini.Sections:
-        """What a file of this text would say, with those that it includes."""
-        return ini.read(text, lambda name: self.process.path(name).read_text(encoding="utf-8"))
-
-    def error(self, name: str, reason: object) -> TuningError:
-        """An error about one entry of the inventory's dictionaries."""
-        return TuningError(f"{name} on {self.endpoint}: {reason}")
-
-
-@dataclass(frozen=True)
-class Change:
-    """One value that differs, in the file or live. ``text`` None takes it out of the file."""
-
-    section: str
-    entry: str | None  # of a database or a user
-    name: str
-    before: str
-    after: str
-    former: str | None
-    text: str | None
-    write: bool
-    reload: bool
-    restart: bool
-
-    @property
-    def label(self) -> str:
-        """As the diff names it."""
-        return ".".join(filter(None, (self.section if self.entry else None, self.entry, self.name)))
 
 
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -124,7 +54,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     with connect(options["connection"]) as console:
         pooler = _read(console, options["connection"])
-        found = [*_settings(pooler, options["settings"]), *_of_entries(pooler, options)]
+        found = changes_of(pooler, options)
         changes = [change for change in found if change.write or change.reload]
         if changes and options["verify"]:
             first = changes[0]
@@ -154,103 +84,12 @@ def _read(console: psycopg.Connection[dict[str, Any]], where: Mapping[str, Any])
             f"{file} of the PgBouncer at {endpoint(where)} cannot be read: {reason}; mend that first"
         ) from error
     live = _live_entries(console)
-    return Pooler(endpoint(where), version_of(console), process, file, text, in_file, config, live)
+    return Pooler(endpoint(where), version_of(console), process, text, in_file, config, live)
 
 
 def _live_entries(console: psycopg.Connection[dict[str, Any]]) -> dict[str, dict[str, dict[str, Any]]]:
     """The rows of SHOW DATABASES and SHOW USERS, by section of the file and name."""
-    return {section: {row["name"]: row for row in show(console, section)} for section in _ENTRIES}
-
-
-def _settings(pooler: Pooler, settings: Mapping[str, Any]) -> Iterator[Change]:
-    in_file = pooler.in_file.get(ini.MAIN, {})
-    for name, given in settings.items():
-        label = f"pgbouncer_settings.{name}"
-        if name not in pooler.config or name == "conffile":
-            version = ".".join(map(str, pooler.version))
-            raise pooler.error(
-                label, f"PgBouncer {version} has no such setting; check its spelling, and what came with which version"
-            )
-        row = pooler.config[name]
-        try:
-            text = None if given is None else text_of(name, given)
-            wanted = (row["default"] or "") if text is None else text
-            former = in_file.get(name)
-            configured = (row["default"] or "") if former is None else former
-            stale = not same(name, row["value"], wanted)
-            write = former is not None if text is None else not same(name, configured, wanted)
-        except ValueError as error:
-            raise pooler.error(label, error) from error
-        if name == "ignore_startup_parameters":
-            _refuse_to_drop_timeouts(pooler, label, wanted)
-        unreadable = name.endswith("_file") and (write or stale) and wanted and why_not_readable(pooler.process, wanted)
-        if unreadable:
-            raise pooler.error(label, f"{unreadable}; nothing was changed")
-        changeable = row["changeable"] == "yes"
-        before = configured if write or not stale else row["value"] or ""
-        yield Change(
-            ini.MAIN,
-            None,
-            name,
-            before,
-            wanted,
-            former,
-            text,
-            write,
-            reload=stale and changeable,
-            restart=stale and not changeable,
-        )
-
-
-def _refuse_to_drop_timeouts(pooler: Pooler, label: str, wanted: str) -> None:
-    dropped = sorted(_TIMEOUTS & {element.strip() for element in wanted.split(",")})
-    if dropped:
-        raise pooler.error(
-            label,
-            f"it would drop {', '.join(dropped)} of clients without a word; set it for the role "
-            "(postgres_role_settings), and take it out here and from the clients",
-        )
-
-
-def _of_entries(pooler: Pooler, options: Mapping[str, Any]) -> Iterator[Change]:
-    for section in _ENTRIES:
-        for entry, given in options[section].items():
-            if not isinstance(given, Mapping):
-                raise pooler.error(f"pgbouncer_{section}.{entry}", "has to be a dictionary of its parameters")
-            yield from _of_entry(pooler, section, str(entry), given)
-
-
-def _of_entry(pooler: Pooler, section: str, entry: str, given: Mapping[str, Any]) -> Iterator[Change]:
-    label = f"pgbouncer_{section}.{entry}"
-    try:
-        in_file = ini.read_entry(pooler.in_file.get(section, {}).get(entry, ""))
-    except ValueError as error:
-        raise pooler.error(label, f"its line in {pooler.file} {error}; mend that first") from error
-    row = pooler.live[section].get(entry)
-    # A new entry is live after a RELOAD, and so is one that was written and never loaded.
-    missing = row is None and entry != _ANY_DATABASE
-    if not given and entry not in pooler.in_file.get(section, {}):
-        yield Change(section, entry, "", "absent", "present", None, None, write=True, reload=missing, restart=False)
-    for name, value in given.items():
-        try:
-            text = None if value is None else text_of(name, value)
-        except ValueError as error:
-            raise pooler.error(f"{label}.{name}", error) from error
-        former = in_file.get(name)
-        write = former is not None if text is None else former is None or not same(name, former, text)
-        live = _live(section, name, row)
-        stale = text is not None and (missing or (live is not None and not same(name, live, text)))
-        before = (former or "") if write or live is None else live
-        shown = [HIDDEN, f"{HIDDEN}, another"] if name == _SECRET else [text or "", before]
-        yield Change(section, entry, name, shown[1], shown[0], former, text, write, reload=write or stale, restart=False)
-
-
-def _live(section: str, name: str, row: Mapping[str, Any] | None) -> str | None:
-    """The live value; None where SHOW does not tell it."""
-    if row is None or name == _SECRET:
-        return None
-    column = next((column for column in _COLUMNS[section].get(name, (name,)) if column in row), None)
-    return None if column is None or row[column] is None else str(row[column])
+    return {section: {row["name"]: row for row in show(console, section)} for section in ENTRIES}
 
 
 def _carry_out(
@@ -281,7 +120,7 @@ def _new_text(pooler: Pooler, changes: list[Change]) -> str:
     text = pooler.text
     main = {change.name: change.text for change in changes if change.write and change.entry is None}
     text = ini.write(text, ini.MAIN, main) if main else text
-    for section in _ENTRIES:
+    for section in ENTRIES:
         entries: dict[str, dict[str, Any]] = {}
         for change in changes:
             if change.section == section and change.write and change.entry is not None:
@@ -326,7 +165,7 @@ def _prove(console: psycopg.Connection[dict[str, Any]], pooler: Pooler, changes:
             continue
         value: str | None = config.get(change.name)
         if change.entry is not None:
-            value = _live(change.section, change.name, live[change.section].get(change.entry)) if change.name else None
+            value = live_value(change.section, change.name, live[change.section].get(change.entry)) if change.name else None
             if value is None:
                 continue
         if not same(change.name, value, change.text):
@@ -338,7 +177,7 @@ def _prove(console: psycopg.Connection[dict[str, Any]], pooler: Pooler, changes:
 def _result(pooler: Pooler, changes: list[Change], pending: list[str]) -> dict[str, Any]:
     previous: dict[str, Any] = {"settings": {}, "databases": {}, "users": {}}
     for change in changes:
-        if change.write and change.name != _SECRET:
+        if change.write and change.name != SECRET:
             place = previous["settings"] if change.entry is None else previous[change.section].setdefault(change.entry, {})
             place[change.name] = change.former
     return {
