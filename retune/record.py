@@ -50,20 +50,8 @@ class Record:
             raise RetuneError(f"{where}: {error}") from error
 
     def rows(self) -> list[Row]:
-        """What changed, or in check mode would change, a parameter a row."""
-        return [
-            Row(
-                _controls(decision["controls"]),
-                decision["host"],
-                name,
-                _text(decision["before"].get(name)),
-                _text(after),
-                decision["needs"].get(name, ""),
-            )
-            for decision in self.data["decisions"]
-            if decision["changed"]
-            for name, after in decision["after"].items()
-        ]
+        """What changed, or in check mode would change, a parameter a row; a task that names none is a row by itself."""
+        return [row for decision in self.data["decisions"] if decision["changed"] for row in _rows(decision)]
 
     def waiting(self) -> dict[str, list[str]]:
         """Parameters that still wait for a restart, by host."""
@@ -94,6 +82,17 @@ class Record:
     def failures(self) -> list[dict[str, Any]]:
         """Controls, host, task and message of each failed task."""
         return list(self.data["failures"])
+
+
+def _rows(decision: dict[str, Any]) -> list[Row]:
+    where = (_controls(decision["controls"]), decision["host"])
+    if not decision["after"]:
+        return [Row(*where, decision["task"], "", "done", "")]
+    before, needs = decision["before"], decision["needs"]
+    return [
+        Row(*where, name, _text(before.get(name)), _text(after), needs.get(name, ""))
+        for name, after in decision["after"].items()
+    ]
 
 
 def _controls(names: list[str]) -> str:

@@ -7,7 +7,7 @@ what is wanted, and a RELOAD is due whenever the live values differ.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,15 +94,16 @@ class Change:
         return ".".join(filter(None, (self.section if self.entry else None, self.entry, self.name)))
 
 
-def changes_of(pooler: Pooler, options: Mapping[str, Any]) -> list[Change]:
+def changes_of(pooler: Pooler, options: Mapping[str, Any], unwritten: Collection[str]) -> list[Change]:
     """A change for each value of ``settings``, ``databases`` and ``users``, of which those that write or reload differ.
 
+    :param unwritten: names of files that this run would write.
     :raises TuningError: for a wrong name or value.
     """
-    return [*_settings(pooler, options["settings"]), *_of_entries(pooler, options)]
+    return [*_settings(pooler, options["settings"], unwritten), *_of_entries(pooler, options)]
 
 
-def _settings(pooler: Pooler, settings: Mapping[str, Any]) -> Iterator[Change]:
+def _settings(pooler: Pooler, settings: Mapping[str, Any], unwritten: Collection[str]) -> Iterator[Change]:
     in_file = pooler.in_file.get(ini.MAIN, {})
     for name, given in settings.items():
         label = f"pgbouncer_settings.{name}"
@@ -123,7 +124,8 @@ def _settings(pooler: Pooler, settings: Mapping[str, Any]) -> Iterator[Change]:
             raise pooler.error(label, error) from error
         if name == "ignore_startup_parameters":
             _refuse_to_drop_timeouts(pooler, label, wanted)
-        unreadable = name.endswith("_file") and (write or stale) and wanted and why_not_readable(pooler.process, wanted)
+        names_file = name.endswith("_file") and wanted and wanted not in unwritten and (write or stale)
+        unreadable = names_file and why_not_readable(pooler.process, wanted)
         if unreadable:
             raise pooler.error(label, f"{unreadable}; nothing was changed")
         changeable = row["changeable"] == "yes"

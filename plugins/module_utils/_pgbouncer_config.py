@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils import _pgbouncer_ini as ini
@@ -26,6 +27,14 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_changes 
     live_value,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_dry_start import reason_not_to_start
+from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_files import (
+    HBA_ARGUMENT,
+    NamedFile,
+    remove_files,
+    remove_former_files,
+    wanted_files,
+    write_files,
+)
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_preflight import LIMITS_ARGUMENT, check_limits
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_values import same
 from ansible_collections.leadgen.tuning.plugins.module_utils._postgres import endpoint
@@ -41,9 +50,20 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "settings": {"type": "dict", "default": {}},
     "databases": {"type": "dict", "default": {}},
     "users": {"type": "dict", "default": {}},
+    "hba": HBA_ARGUMENT,
+    "passwords": {"type": "dict", "no_log": True},
     "limits": LIMITS_ARGUMENT,
     "verify": {"type": "bool", "default": False},
 }
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What would be done, and what pgbouncer.ini would say then."""
+
+    changes: list[Change]
+    files: list[NamedFile]
+    text: str
 
 
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -54,7 +74,10 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     with connect(options["connection"]) as console:
         pooler = _read(console, options["connection"])
-        found = changes_of(pooler, options)
+        files = wanted_files(pooler, options)
+        settings = {**options["settings"], **{file.setting: str(file.path) for file in files}}
+        found = changes_of(pooler, {**options, "settings": settings}, [str(file.path) for file in files if file.is_new])
+        found += [change for file in files for change in file.changes]
         changes = [change for change in found if change.write or change.reload]
         if changes and options["verify"]:
             first = changes[0]
@@ -67,7 +90,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             defaults = {name: row["default"] for name, row in pooler.config.items()}
             check_limits(options["limits"], pooler.version, pooler.sections(text), defaults, pooler.process)
         if changes:
-            _carry_out(console, pooler, changes, text, check_mode)
+            _carry_out(console, pooler, Plan(changes, files, text), check_mode)
     return _result(pooler, changes, [change.label for change in found if change.restart])
 
 
@@ -92,28 +115,44 @@ def _live_entries(console: psycopg.Connection[dict[str, Any]]) -> dict[str, dict
     return {section: {row["name"]: row for row in show(console, section)} for section in ENTRIES}
 
 
-def _carry_out(
-    console: psycopg.Connection[dict[str, Any]], pooler: Pooler, changes: list[Change], text: str, check_mode: bool
-) -> None:
+def _carry_out(console: psycopg.Connection[dict[str, Any]], pooler: Pooler, plan: Plan, check_mode: bool) -> None:
     """Try the new file, put it in place, load it, and prove it; or leave all as it was."""
-    reason = reason_not_to_start(pooler.process, text)
+    new_files = {file.setting: file.text for file in plan.files if file.is_new}
+    reason = reason_not_to_start(pooler.process, plan.text, pooler.sections(plan.text).get(ini.MAIN, {}), new_files)
     if reason:
         raise pooler.error(
             "pgbouncer_settings", f"PgBouncer would not load its file as planned: {reason}; nothing was changed"
         )
     if check_mode:
         return
-    if text != pooler.text:
-        _replace(pooler, text)
+    write_files(pooler, plan.files)
     try:
-        if any(change.reload for change in changes):
+        if plan.text != pooler.text:
+            _replace(pooler, plan.text)
+    except TuningError:
+        remove_files(plan.files)
+        raise
+    try:
+        if any(change.reload for change in plan.changes):
             console.execute("reload")
-        _prove(console, pooler, changes)
+        _prove(console, pooler, plan.changes)
     except (TuningError, psycopg.Error) as error:
+        raise TuningError(f"{error}; {_put_back(console, pooler, plan.files)}") from error
+    remove_former_files(pooler, plan.files, plan.text)
+
+
+def _put_back(console: psycopg.Connection[dict[str, Any]], pooler: Pooler, files: list[NamedFile]) -> str:
+    """Put the former file back and load it; return what came of it."""
+    try:
         replace_file(pooler.file, pooler.text)
-        if not console.broken:
-            console.execute("reload")
-        raise TuningError(f"{error}; {pooler.file} is as it was, and loaded again") from error
+    except OSError as error:
+        kept = pooler.file.with_name(f"{pooler.file.name}{PREVIOUS}")
+        return f"and {pooler.file} could not be put back ({error.strerror}): copy {kept} over it, and RELOAD"
+    remove_files(files)
+    if console.broken:
+        return f"{pooler.file} is as it was, and not loaded, since the console is gone"
+    console.execute("reload")
+    return f"{pooler.file} is as it was, and loaded again"
 
 
 def _new_text(pooler: Pooler, changes: list[Change]) -> str:

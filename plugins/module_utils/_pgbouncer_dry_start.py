@@ -13,6 +13,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
@@ -22,34 +23,39 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer import P
 _PORT = 6432  # of the socket's name alone
 _SECONDS = 10.0
 _POLL_SECONDS = 0.01
-# What follows the file holds: a socket in a folder of its own is all that is opened, and nothing is written elsewhere.
-_OVERRIDES = """%include {candidate}
-[pgbouncer]
-listen_addr =
-listen_port = {port}
-unix_socket_dir = {folder}
-unix_socket_group =
-so_reuseport = 0
-pidfile =
-logfile =
-syslog = 0
-user =
-"""
+# A socket in a folder of its own is all that is opened, and nothing is written elsewhere.
+_OVERRIDES = {
+    "listen_addr": "",
+    "listen_port": str(_PORT),
+    "unix_socket_group": "",
+    "so_reuseport": "0",
+    "pidfile": "",
+    "logfile": "",
+    "syslog": "0",
+    "user": "",
+}
 
 
-def reason_not_to_start(process: Process, text: str) -> str | None:
+def reason_not_to_start(process: Process, text: str, main: Mapping[str, str], named: Mapping[str, str]) -> str | None:
     """Why PgBouncer would not start with a file of this text, in its own words; None when it does.
 
+    :param main: what the section [pgbouncer] of the text and of the files that it includes says.
+    :param named: the text of files that are not there yet, by the setting that names them.
     :raises TuningError: when it neither starts nor ends.
     """
     folder = Path(tempfile.mkdtemp(prefix="retune-pgbouncer-"))
     try:
         candidate, wrapper, log = (folder / name for name in ("pgbouncer.ini", "wrapper.ini", "log"))
         candidate.write_text(text, encoding="utf-8")
-        wrapper.write_text(_OVERRIDES.format(candidate=candidate, port=_PORT, folder=folder), encoding="utf-8")
+        for setting, content in named.items():
+            (folder / setting).write_text(content, encoding="utf-8")
+        # Where a section begins again, PgBouncer gives all of it its defaults: so each value stands once more, or another.
+        values = {**main, **_OVERRIDES, "unix_socket_dir": folder, **{setting: folder / setting for setting in named}}
+        lines = [f"%include {candidate}", "[pgbouncer]", *(f"{name} = {value}" for name, value in values.items())]
+        wrapper.write_text("\n".join(lines) + "\n", encoding="utf-8")
         user = as_user(process.uid, process.gid)
         if user:
-            for path in (folder, candidate, wrapper):
+            for path in (folder, *folder.iterdir()):
                 os.chown(path, process.uid, process.gid)
         with log.open("wb") as output:
             started = subprocess.Popen(
@@ -64,7 +70,9 @@ def reason_not_to_start(process: Process, text: str) -> str | None:
             _wait(started, folder / f".s.PGSQL.{_PORT}")
         finally:
             _end(started)
-        return _first_error(log.read_text(encoding="utf-8", errors="replace"), str(candidate))
+        # It would leave a rule out that it does not understand, and go on: with a warning, which of a new file is an error.
+        refused = ("ERROR", "FATAL", "WARNING hba line") if "auth_hba_file" in named else ("ERROR", "FATAL")
+        return _first_error(log.read_text(encoding="utf-8", errors="replace"), str(candidate), refused)
     finally:
         shutil.rmtree(folder)
 
@@ -88,8 +96,8 @@ def _wait(started: subprocess.Popen[bytes], socket: Path) -> None:
         time.sleep(_POLL_SECONDS)
 
 
-def _first_error(log: str, candidate: str) -> str | None:
-    errors = [line for line in log.splitlines() if "ERROR" in line or "FATAL" in line]
+def _first_error(log: str, candidate: str, refused: tuple[str, ...]) -> str | None:
+    errors = [line for line in log.splitlines() if any(word in line for word in refused)]
     return errors[0].partition("] ")[2].replace(candidate, "the new pgbouncer.ini") if errors else None
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ LIMITS_ARGUMENT: dict[str, Any] = {
         "logins": {"type": "list", "elements": "str", "required": True},
         "other_connections": {"type": "int", "default": 10},
         "processes": {"type": "int", "default": 1},
+        "unit": {"type": "str"},
     },
 }
 _READ = """
@@ -53,7 +55,25 @@ def check_limits(
     with connect({**defaults_of, **limits["connection"]}) as server:
         room = one_row(server.execute(_READ))
     check_server_connections(found, **room, other_users=limits["other_connections"])
-    check_descriptors(pooler, found, process.descriptors, None, "")
+    unit = _limit_of_unit(limits["unit"]) if limits["unit"] else None
+    check_descriptors(pooler, found, process.descriptors, unit, "pgbouncer_limit_nofile")
+
+
+def _limit_of_unit(unit: str) -> int | None:
+    """LimitNOFILE of a systemd unit, the soft one; None for no limit."""
+    command = ["systemctl", "show", "--property=LoadState,LimitNOFILESoft", unit]
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
+        about = dict(line.split("=", 1) for line in said.splitlines())
+        if about["LoadState"] != "loaded":
+            raise ValueError(f"it is {about['LoadState']}")
+        return None if about["LimitNOFILESoft"] == "infinity" else int(about["LimitNOFILESoft"])
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as error:
+        reason = (error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else "") or error
+        raise TuningError(
+            f"pgbouncer_limits.unit: systemd does not tell LimitNOFILE of {unit}: {reason}; "
+            "leave it out where PgBouncer is no unit of systemd on this host"
+        ) from error
 
 
 def _pooler(

@@ -34,6 +34,45 @@ options:
     description: Entries of the section C([users]) by name, in the same way.
     type: dict
     default: {}
+  hba:
+    description:
+      - The rules of C(auth_hba_file), in their order; they replace the present ones. C(auth_type) has to be V(hba).
+      - Another content gets a file of another name beside C(pgbouncer.ini), such as C(pgbouncer-auth_hba-2.conf), so that
+        C(SHOW CONFIG) tells which one is in force. The former file stays until the next one is made.
+    type: list
+    elements: dict
+    suboptions:
+      type:
+        description: How the client connects.
+        type: str
+        choices: [local, host, hostssl, hostnossl]
+        default: host
+      databases:
+        description: Databases by name, or V(all).
+        type: list
+        elements: str
+        default: [all]
+      users:
+        description: Users by name, or V(all).
+        type: list
+        elements: str
+        default: [all]
+      address:
+        description: Addresses in CIDR notation, for all types but V(local).
+        type: str
+      method:
+        description: The method, such as V(scram-sha-256), V(cert) or V(reject).
+        type: str
+        required: true
+      options:
+        description: Options of the method by name, such as C(map) from PgBouncer 1.23 on.
+        type: dict
+        default: {}
+  passwords:
+    description:
+      - Passwords, or their SCRAM secrets, in C(auth_file) by user. Users that are not named stay, and null takes one out.
+      - Another content gets a file of another name, as with O(hba). Only the user of PgBouncer may read it.
+    type: dict
   limits:
     description:
       - The PostgreSQL server behind PgBouncer. Where it is given, the most server connections that PgBouncer could open are
@@ -58,6 +97,9 @@ options:
         description: How many PgBouncers have this configuration, by C(so_reuseport) or on more hosts.
         type: int
         default: 1
+      unit:
+        description: The systemd unit that runs PgBouncer, whose LimitNOFILE has to suffice, and not the process's alone.
+        type: str
   verify:
     description: Fail when something differs, and change nothing.
     type: bool

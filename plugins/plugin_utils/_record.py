@@ -54,8 +54,7 @@ def by_owner(controls: list[str], result: dict[str, Any]) -> dict[tuple[str, ...
     The parts hold changed, before, after, needs, pending_restart and warnings, as in a Decision.
     """
     owner = result.get("owners") or {}
-    diff = result.get("diff") or {}
-    before, after = diff.get("before") or {}, diff.get("after") or {}
+    before, after = _values(result.get("diff"))
     needs, pending = result.get("needs") or {}, result.get("pending_restart") or []
     parts: dict[tuple[str, ...], dict[str, Any]] = {}
 
@@ -77,6 +76,12 @@ def by_owner(controls: list[str], result: dict[str, Any]) -> dict[tuple[str, ...
     if result.get("changed") and not after:
         part_of("")["changed"] = True  # a task of another collection, which tells no more
     return parts
+
+
+def _values(diff: Any) -> tuple[Mapping[str, Any], Mapping[str, Any]]:
+    """What differs, by name; none where a module gives texts, or a list of them, as those that write files do."""
+    before, after = (diff.get(side) or {} for side in ("before", "after")) if isinstance(diff, Mapping) else ({}, {})
+    return (before, after) if isinstance(before, Mapping) and isinstance(after, Mapping) else ({}, {})
 
 
 @dataclass
@@ -132,8 +137,7 @@ class Record:
             self.reports[host] = result["report"]
         self.audit += [{"host": host, **verdict} for verdict in result.get("audit") or ()]
         names = sorted(controls)
-        diff = result.get("diff") or {}
-        if not names or not isinstance(diff, dict):
+        if not names:
             return False
         for name in names:
             hosts = self.checked.setdefault(name, [])

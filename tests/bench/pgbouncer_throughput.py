@@ -74,7 +74,15 @@ def main() -> None:
 def compare(sandbox: Sandbox, bench: Bench, server: dict[str, Any], console: dict[str, Any], read: str) -> None:
     """Pool by transaction, then measure: with stock max_connections, and with as many as there are clients."""
     settings = {"pool_mode": "transaction", "max_client_conn": CLIENTS + 200, "default_pool_size": 20}
-    options = {"settings": settings, "databases": {}, "users": {}, "limits": None, "verify": False}
+    options = {
+        "settings": settings,
+        "databases": {},
+        "users": {},
+        "hba": None,
+        "passwords": None,
+        "limits": None,
+        "verify": False,
+    }
     _pgbouncer_config.reconcile({"connection": {"connect_timeout": 10, **console}, **options}, False)
     direct, reason = bench.run(server["port"], read)
     print(f"{CLIENTS} clients, max_connections 100, directly:  {reason or direct}")

@@ -17,7 +17,16 @@ WANTED = {"pool_mode": "transaction", "max_client_conn": 300, "server_idle_timeo
 
 
 def run(services: Services, check_mode: bool = False, **options: Any) -> dict[str, Any]:
-    given = {"settings": {}, "databases": {}, "users": {}, "limits": None, "verify": False, **options}
+    given = {
+        "settings": {},
+        "databases": {},
+        "users": {},
+        "hba": None,
+        "passwords": None,
+        "limits": None,
+        "verify": False,
+        **options,
+    }
     return _pgbouncer_config.reconcile({"connection": services.pgbouncer, **given}, check_mode)
 
 
@@ -175,7 +184,7 @@ def test_a_console_that_refuses_says_what_to_check(untuned: Services) -> None:
 
 
 def limits(services: Services, **options: Any) -> dict[str, Any]:
-    given = {"logins": ["leads_app", "leads_migrate"], "other_connections": 10, "processes": 1}
+    given = {"logins": ["leads_app", "leads_migrate"], "other_connections": 10, "processes": 1, "unit": None}
     return {"connection": services.postgres, **given, **options}
 
 
@@ -196,6 +205,14 @@ def test_more_clients_than_file_descriptors_is_refused_with_the_numbers(untuned:
     ):
         run(untuned, limits=limits(untuned), settings={"max_client_conn": 100000})
     assert config(untuned, "max_client_conn") == "100"
+
+
+def test_a_unit_that_is_none_is_said(untuned: Services) -> None:
+    with pytest.raises(
+        TuningError, match=r"pgbouncer_limits\.unit: systemd does not tell LimitNOFILE of no-such\.service: "
+    ):
+        run(untuned, limits={**limits(untuned), "unit": "no-such.service"}, settings=WANTED)
+    assert config(untuned, "pool_mode") == "session"
 
 
 def test_the_statement_timeout_of_the_role_holds_through_the_pool(untuned: Services, roles: Services) -> None:

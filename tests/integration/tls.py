@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,8 @@ def issue(folder: Path, name: str, common: str, by: Issued | None = None, *, day
         .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
     )
     if host:
-        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(host)]), critical=False)
+        names = [x509.DNSName(host), x509.IPAddress(IPv4Address(processes.LOOPBACK))]
+        builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     made = Issued(builder.sign(by.key if by else key, hashes.SHA256()), key, folder / f"{name}.crt")
     made.path.write_bytes(made.certificate.public_bytes(serialization.Encoding.PEM))
     made.key_path.write_bytes(

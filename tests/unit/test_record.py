@@ -55,7 +55,8 @@ def record(*decisions: dict[str, Any], **fields: Any) -> Record:
             [Row("postgres.memory", "db1", "b", "1", "3", ""), Row("postgres.memory", "db1", "a", "2", "4", "")],
         ),
         ({"changed": False, "after": {"a": "1"}}, []),
-        ({}, []),
+        # a task of another collection tells no values
+        ({}, [Row("postgres.memory", "db1", "Set parameters", "", "done", "")]),
     ],
 )
 def test_rows(fields: dict[str, Any], expected: list[Row]) -> None:
