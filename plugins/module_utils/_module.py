@@ -11,6 +11,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._errors import Tuni
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import SECRETS
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import SECRET_PARAMETERS
 
+_SECRETS = SECRETS | SECRET_PARAMETERS | {"password"}
 Work = Callable[[Mapping[str, Any], bool], dict[str, Any]]
 
 
@@ -18,7 +19,7 @@ def run_module(argument_spec: dict[str, Any], work: Work) -> None:
     """Run ``work(options, check_mode)`` on the managed host and exit with its result."""
     # A setting can be a password: no_log keeps the options out of the host's journal.
     module = AnsibleModule(argument_spec=argument_spec, supports_check_mode=True, no_log=True)
-    module.no_log_values.update(secret_values(module.params.get("settings") or {}))
+    module.no_log_values.update(secret_values(module.params))
     try:
         result = work(module.params, module.check_mode)
     except TuningError as error:
@@ -26,6 +27,11 @@ def run_module(argument_spec: dict[str, Any], work: Work) -> None:
     module.exit_json(**result)
 
 
-def secret_values(settings: Mapping[str, Any]) -> set[str]:
-    """The values of settings that can hold a password, which a result shows with its options."""
-    return {str(value) for name, value in settings.items() if str(name).lower() in SECRETS | SECRET_PARAMETERS and value}
+def secret_values(options: Any) -> set[str]:
+    """The values of settings that can hold a password, at any depth, which a result shows with its options."""
+    if isinstance(options, list):
+        return {secret for element in options for secret in secret_values(element)}
+    found: set[str] = set()
+    for name, value in options.items() if isinstance(options, Mapping) else ():
+        found |= {str(value)} if value and str(name).lower() in _SECRETS else secret_values(value)
+    return found

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_dry_star
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_files import (
     HBA_ARGUMENT,
     NamedFile,
+    not_writable,
     remove_files,
     remove_former_files,
     wanted_files,
@@ -123,6 +125,8 @@ def _carry_out(console: psycopg.Connection[dict[str, Any]], pooler: Pooler, plan
         raise pooler.error(
             "pgbouncer_settings", f"PgBouncer would not load its file as planned: {reason}; nothing was changed"
         )
+    if not os.access(pooler.file.parent, os.W_OK):
+        raise not_writable(pooler, PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(pooler.file.parent)))
     if check_mode:
         return
     write_files(pooler, plan.files)
@@ -189,10 +193,7 @@ def _replace(pooler: Pooler, text: str) -> None:
         os.link(pooler.file, old, follow_symlinks=False)
         replace_file(pooler.file, text)
     except OSError as error:
-        raise TuningError(
-            f"{error.filename or pooler.file} of the PgBouncer at {pooler.endpoint} cannot be written: {error.strerror}; "
-            "run as the owner of the file and its folder, or as root"
-        ) from error
+        raise not_writable(pooler, error) from error
 
 
 def _prove(console: psycopg.Connection[dict[str, Any]], pooler: Pooler, changes: list[Change]) -> None:

@@ -74,10 +74,15 @@ def write_files(pooler: Pooler, files: Sequence[NamedFile]) -> None:
                 new_file(file.path, file.text, pooler.process.uid, pooler.process.gid)
     except OSError as error:
         remove_files(files)
-        raise TuningError(
-            f"{error.filename or pooler.file.parent} of the PgBouncer at {pooler.endpoint} cannot be written: "
-            f"{error.strerror}; nothing was changed; run as the owner of the folder, or as root"
-        ) from error
+        raise not_writable(pooler, error) from error
+
+
+def not_writable(pooler: Pooler, error: OSError) -> TuningError:
+    """The error that a file or the folder of its configuration cannot be written."""
+    return TuningError(
+        f"{error.filename or pooler.file} of the PgBouncer at {pooler.endpoint} cannot be written: {error.strerror}; "
+        "nothing was changed; run as the owner of the file and its folder, or as root"
+    )
 
 
 def remove_files(files: Sequence[NamedFile]) -> None:

@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._module import secret_values
 
 # Ansible forks a worker per host and task from the process that imports this. What is frozen is left alone by the workers'
 # collectors, so its pages stay shared: a sixth of the CPU of a drift check (see gc.freeze in Python's documentation).
@@ -57,7 +58,7 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
 
     def _work_here(self, arguments: dict[str, Any]) -> dict[str, Any]:
         validated = ArgumentSpecValidator(self.argument_spec).validate(arguments)
-        secrets = validated._no_log_values  # the validator has no public name for them
+        secrets = validated._no_log_values | secret_values(arguments)  # the validator has no public name for them
         if validated.error_messages:
             reasons = remove_values("; ".join(validated.error_messages), secrets)
             raise AnsibleActionFail(f"{self._task.action.rpartition('.')[2]}: {reasons}; see the variables of that name")
