@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filters for Prisma's connection: documented in the .yml beside this file, worked out in module_utils/_prisma_url.py."""
+"""Filters for Prisma's connection: documented in the .yml beside this file, worked out in module_utils/_prisma_*.py."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.leadgen.tuning.plugins.module_utils import _prisma_url
+from ansible_collections.leadgen.tuning.plugins.module_utils import _prisma_share, _prisma_url
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 
 Result = TypeVar("Result")
@@ -38,6 +38,17 @@ def prisma_pool_environment(
     return _told(_prisma_url.pool_environment, connection_limit, pool_timeout, prefix)
 
 
+def prisma_connection_limit(
+    max_connections: int | str,
+    reserved: int | str,
+    other_users: int | str,
+    max_replicas: int | str,
+    max_surge: int | str = _prisma_share.DEFAULT_SURGE,
+) -> int:
+    """Connections of one pod's pool."""
+    return _told(_prisma_share.connection_limit, max_connections, reserved, other_users, max_replicas, max_surge)
+
+
 def _told(function: Callable[..., Result], *arguments: Any) -> Result:
     try:
         return function(*arguments)
@@ -51,6 +62,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., Any]]:
         """The filters by name."""
         return {
+            "prisma_connection_limit": prisma_connection_limit,
             "prisma_url": prisma_url,
             "prisma_direct_url": prisma_direct_url,
             "prisma_pool_environment": prisma_pool_environment,

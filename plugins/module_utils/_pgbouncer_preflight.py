@@ -10,7 +10,7 @@ from typing import Any
 from ansible_collections.leadgen.tuning.plugins.module_utils import _pgbouncer_ini as ini
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer import Process
-from ansible_collections.leadgen.tuning.plugins.module_utils._pool_arithmetic import (
+from ansible_collections.leadgen.tuning.plugins.module_utils._pgbouncer_arithmetic import (
     Database,
     Pooler,
     User,

@@ -16,7 +16,7 @@ from ipaddress import IPv6Address
 from urllib.parse import quote, unquote_plus
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
-from ansible_collections.leadgen.tuning.plugins.module_utils._pool_arithmetic import whole_number
+from ansible_collections.leadgen.tuning.plugins.module_utils._numbers import whole_number
 
 # The first release that tracks named prepared statements, which Prisma uses (PgBouncer's changelog).
 PREPARED_STATEMENTS = (1, 21)

@@ -34,7 +34,7 @@ def main() -> None:
                 events=20_000,
                 leads=2_000,
                 keys=500,
-                services=("postgres", "redis"),
+                services=("postgres", "pgbouncer", "redis"),
                 grant=lambda: grant(PROJECT, inventory),
             )
             measure(inventory, rounds)
