@@ -85,6 +85,8 @@ class CallbackModule(CallbackBase):  # type: ignore[misc] # ansible-core ships n
         # The task that ends a drift check or an audit by failing says what was found; nothing went wrong.
         if self.record is not None and not ignore_errors and not {"drift", "audit"} & set(result._task.tags):
             message = " ".join(str(result._result.get("msg") or "failed without a message").split())
+            if result._result.get("changed") and self.record.mode == "apply":  # a failure that left something changed
+                self.record.add_result(_controls(result), result._host.get_name(), _name(result), result._result)
             self.record.add_failure(_controls(result), result._host.get_name(), _name(result), message)
 
     def v2_runner_on_unreachable(self, result: Any) -> None:

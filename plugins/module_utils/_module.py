@@ -23,7 +23,7 @@ def run_module(argument_spec: dict[str, Any], work: Work) -> None:
     try:
         result = work(module.params, module.check_mode)
     except TuningError as error:
-        module.fail_json(msg=str(error))
+        module.fail_json(msg=str(error), **error.result)
     module.exit_json(**result)
 
 

@@ -12,6 +12,11 @@ short_description: Set Redis parameters, in the server and in its file
 version_added: 0.1.0
 description:
   - Brings parameters to their wanted values with one C(CONFIG SET) for all of them, then C(CONFIG REWRITE).
+  - Persistence is changed so that the data are always on the disk in one way or the other. The append-only file is switched
+    on live, and the server's file says so only once it is whole; it is switched off after a snapshot, where those are wanted.
+    What no restart would bring back any more is a warning, with the number of keys.
+  - Serves standalone and replicated Redis and Valkey, each node for itself. Sentinel, Cluster and managed services are told
+    by name and refused.
   - Every legal spelling of a value is the same value. Sizes have Redis's own meaning, V(256mb) being 268435456 bytes and
     V(256m) 256000000.
   - Where the server's file can be read from where the module runs, a file that no longer says what the server runs with is
@@ -23,8 +28,14 @@ options:
     description:
       - Parameters and their wanted values. Words may be given as a list. The value of C(client-output-buffer-limit) may be
         a dictionary by class of client, and classes that are not named are left alone.
+      - C(maxmemory) may be a share of the memory, such as V(60%). It has to fit together with what forks copy and what waits
+        for replicas.
     type: dict
     required: true
+  replica_settings:
+    description: Parameters that hold before those of O(settings) while the server follows another.
+    type: dict
+    default: {}
   controls:
     description:
       - Patterns of parameter names, by the control of the guide that owns them; the first that matches counts, and case
@@ -37,9 +48,27 @@ options:
     type: list
     elements: str
   persist:
-    description: Whether the values are to outlive a restart of the server.
+    description: Whether the values are to outlive a restart of the server, by C(CONFIG REWRITE) or O(include_file).
     type: bool
     default: true
+  include_file:
+    description:
+      - A file of this module's own, written instead of C(CONFIG REWRITE). The last line of C(redis.conf) has to include it.
+      - For a C(redis.conf) that the server may not write, or that others write. Takes running on the server's host.
+    type: path
+  persistence_timeout:
+    description: Seconds in which the append-only file or the snapshot has to be whole, while persistence is switched.
+    type: int
+    default: 900
+  config_command:
+    description: The name that C(rename-command) has given to C(CONFIG).
+    type: str
+    default: CONFIG
+  memory:
+    description:
+      - The memory that the server may use, such as V(4gb). Left out, it is the limit of its control group where the module
+        runs on its host, else the host's memory.
+    type: str
   verify:
     description: Fail when something differs, and change nothing.
     type: bool
@@ -64,6 +93,12 @@ EXAMPLES = r"""
       maxmemory-policy: allkeys-lru
       save: ""
       appendonly: false
+
+- name: Keep what must not be lost, and no more than fits
+  leadgen.tuning.redis_settings:
+    connection: {host: sessions.example.com}
+    settings: {maxmemory: 60%, maxmemory-policy: noeviction, appendonly: true, appendfsync: everysec}
+    include_file: /etc/redis/retune.conf
 """
 
 RETURN = r"""

@@ -65,7 +65,7 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
         try:
             result = type(self).work(validated.validated_parameters, bool(self._task.check_mode))
         except TuningError as error:
-            result = {"failed": True, "msg": str(error)}
+            result = {**error.result, "failed": True, "msg": str(error)}
         cleaned: dict[str, Any] = remove_values(result, secrets)
         return cleaned
 

@@ -20,6 +20,11 @@ def run(services: Services, settings: dict[str, Any], check: bool = False, **opt
         "only": None,
         "persist": True,
         "verify": False,
+        "replica_settings": {},
+        "config_command": "CONFIG",
+        "include_file": None,
+        "persistence_timeout": 30,
+        "memory": None,
     }
     return reconcile({**given, **options}, check)
 
@@ -61,6 +66,7 @@ def test_an_equal_value_in_another_spelling_writes_nothing_at_all(
     untuned: Services, name: str, present: str, wanted: Any
 ) -> None:
     with untuned.redis_client() as client:
+        client.config_set("maxmemory", "64mb")  # without a limit an evicting policy is refused
         client.config_set(name, present)
         client.config_rewrite()
     before = traces(untuned)

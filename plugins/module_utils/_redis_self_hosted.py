@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A server of one's own: CONFIG SET, the append-only file waited for, and then the file that outlives a restart."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_include import Include
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import canonical
+
+if TYPE_CHECKING:
+    from ansible_collections.leadgen.tuning.plugins.module_utils._redis import Client
+    from ansible_collections.leadgen.tuning.plugins.module_utils._redis_server import Decision, Server
+
+try:
+    from redis.exceptions import NoPermissionError, ResponseError
+except ImportError:  # connect() says so
+    pass
+
+_SETS_TOGETHER_SINCE = (7, 0)
+_POLL_SECONDS = 0.05
+_AOF, _SAVE = "appendonly", "save"
+
+
+class SelfHosted:
+    """Redis or Valkey as its packages install it, standalone or replicated: each node has its parameters for itself."""
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self.persist = bool(options["persist"])
+        self.path = options["include_file"]
+        self.timeout = float(options["persistence_timeout"])
+        self.include: Include | None = None
+
+    def refuse(self, server: Server, decisions: Sequence[Decision]) -> None:
+        """Refuse what nothing could keep over a restart."""
+        changes = [decision for decision in decisions if decision.set_it or decision.rewrite]
+        if not changes or not self.persist:
+            return
+        if not server.config_file:
+            raise TuningError(
+                f"redis_settings on {server.endpoint}: the server was started without a configuration file, so nothing can "
+                "outlive a restart; start it with one, or set redis_persist to false"
+            )
+        if self.path:
+            self.include = Include(server, self.path, decisions)
+
+    def write(self, client: Client, server: Server, decisions: Sequence[Decision]) -> None:
+        """What adds durability first, and what takes some away once that is there; then the file."""
+        wanted = {decision.name: decision.value for decision in decisions if decision.set_it}
+        values = {**server.running, **{decision.name: decision.value for decision in decisions}}
+        losing = _losing(wanted, values)
+        done: dict[str, str] = {}
+        try:
+            _set(client, server, {name: text for name, text in wanted.items() if name not in losing}, done)
+            self._wait_for_files(client, server, values, losing)
+            _set(client, server, {name: wanted[name] for name in losing}, done)
+            _prove(client, server, wanted)
+        except (TuningError, NoPermissionError):
+            _put_back(client, server, done)
+            raise
+        if self.include:
+            self.include.write()
+        elif self.persist:
+            _rewrite(client, server, decisions)
+
+    def _wait_for_files(self, client: Client, server: Server, values: Mapping[str, str], losing: Sequence[str]) -> None:
+        """Wait for a whole append-only file where one is wanted, and for a snapshot where that is to do without one."""
+        if _AOF in losing:
+            client.execute_command("BGSAVE", "SCHEDULE")
+            _wait(client, server, _AOF, self.timeout, _snapshot_is_whole)
+        elif values.get(_AOF) == "yes":
+            _wait(client, server, _AOF, self.timeout, _aof_is_whole)
+
+
+def _losing(wanted: Mapping[str, str], values: Mapping[str, str]) -> list[str]:
+    """The changes that leave the data with one way of persistence less, while another way has first to be there."""
+    if wanted.get(_AOF) == "yes" and wanted.get(_SAVE) == "":
+        return [_SAVE]
+    return [_AOF] if wanted.get(_AOF) == "no" and values.get(_SAVE) else []
+
+
+def _aof_is_whole(about: Mapping[str, Any]) -> bool | None:
+    if about["aof_last_bgrewrite_status"] != "ok" or about.get("aof_last_write_status", "ok") != "ok":
+        return None
+    return not about["aof_rewrite_in_progress"] and not about["aof_rewrite_scheduled"]
+
+
+def _snapshot_is_whole(about: Mapping[str, Any]) -> bool | None:
+    if about["rdb_bgsave_in_progress"]:
+        return False
+    return True if about["rdb_last_bgsave_status"] == "ok" else None
+
+
+def _wait(
+    client: Client,
+    server: Server,
+    name: str,
+    seconds: float,
+    is_done: Callable[[Mapping[str, Any]], bool | None],
+) -> None:
+    """Wait until what writes the data is done; None of ``is_done`` is that it failed."""
+    deadline = time.monotonic() + seconds
+    while not (done := is_done(client.info("persistence"))):
+        if done is None:
+            raise server.error(
+                name,
+                "Redis could not write its data to the disk (see its log); nothing was changed, make room and run again",
+            )
+        if time.monotonic() > deadline:
+            raise server.error(
+                name,
+                f"Redis has not written its data to the disk in {seconds:.0f} s; nothing was changed, "
+                "set redis_persistence_timeout to more",
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _set(client: Client, server: Server, wanted: Mapping[str, str], done: dict[str, str]) -> None:
+    """Set all or none: Redis does so itself from 7.0; what was set before 7.0 is in ``done``, as is what is set now."""
+    batches = [wanted] if server.version >= _SETS_TOGETHER_SINCE else [{name: text} for name, text in wanted.items()]
+    for batch in filter(None, batches):
+        try:
+            client.execute_command(server.config_command, "SET", *(word for pair in batch.items() for word in pair))
+        except NoPermissionError:
+            raise
+        except ResponseError as error:
+            named = next((name for name in batch if name in str(error)), next(iter(batch)))
+            raise server.error(named, f"Redis refused it: {error}; nothing was changed") from error
+        done.update(batch)
+
+
+def _put_back(client: Client, server: Server, done: Mapping[str, str]) -> None:
+    for name in done:
+        client.execute_command(server.config_command, "SET", name, server.running[name])
+
+
+def _prove(client: Client, server: Server, wanted: Mapping[str, str]) -> None:
+    pipeline = client.pipeline(transaction=False)
+    for name in wanted:
+        pipeline.execute_command(server.config_command, "GET", name)
+    for name, answer in zip(wanted, pipeline.execute(), strict=True):
+        if canonical(name, answer[1], answer[1]) != wanted[name]:
+            raise server.error(
+                name,
+                f"set to {wanted[name]!r}, which the server made {answer[1]!r}; nothing was changed, write it that way",
+            )
+
+
+def _rewrite(client: Client, server: Server, decisions: Sequence[Decision]) -> None:
+    try:
+        client.execute_command(server.config_command, "REWRITE")
+    except NoPermissionError:
+        raise
+    except ResponseError as error:
+        applied = [decision for decision in decisions if decision.set_it]
+        names = ", ".join(decision.name for decision in applied)
+        said = f"{names} now in force until the next restart" if applied else "nothing was changed"
+        raise TuningError(
+            f"redis_settings on {server.endpoint}: Redis could not write {server.config_file}: {error}; {said}; let the "
+            "server's user write the file and its folder, name redis_include_file, or set redis_persist to false",
+            {
+                "changed": bool(applied),
+                "diff": {
+                    "before": {decision.name: decision.before for decision in applied},
+                    "after": {decision.name: decision.after for decision in applied},
+                },
+            },
+        ) from error
