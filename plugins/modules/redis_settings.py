@@ -13,7 +13,8 @@ version_added: 0.1.0
 description:
   - Brings parameters to their wanted values with one C(CONFIG SET) for all of them, then C(CONFIG REWRITE).
   - Persistence is changed so that the data are always on the disk in one way or the other. The append-only file is switched
-    on live, and the server's file says so only once it is whole; it is switched off after a snapshot, where those are wanted.
+    on live, and the server's file says so only once it is whole. It is switched off after a snapshot, where snapshots are
+    wanted.
     What no restart would bring back any more is a warning, with the number of keys.
   - Serves standalone and replicated Redis and Valkey, each node for itself. Sentinel, Cluster and managed services are told
     by name and refused.

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -23,8 +23,9 @@ from tests.integration.conftest import PROJECT
 
 # Debian 12's own, and Debian 13's.
 RELEASES = ("redis-7.0", "redis-8", "valkey-8")
-# No password in the clear, no supervision, and nothing but the test's own files.
-_CONF = 'bind {host}\nport {port}\ndir {folder}\nlogfile {folder}/log\nsave ""\n'
+# Nothing but the test's own files.
+_CONF = "bind {host}\nport {port}\ndir {folder}\nlogfile {folder}/log\n"
+NO_SNAPSHOTS = 'save ""\n'
 
 
 @dataclass
@@ -37,6 +38,7 @@ class RedisServer:
     client_options: dict[str, Any]
     process: subprocess.Popen[bytes] | None = None
     user: dict[str, Any] = field(default_factory=dict)
+    arguments: Sequence[str] = ()
 
     @property
     def conf(self) -> Path:
@@ -50,7 +52,7 @@ class RedisServer:
         """Start it, and wait until it has loaded its data."""
         # Redis is told of its file by the whole path: CONFIG REWRITE and INFO name it so.
         self.process = subprocess.Popen(
-            [program(self.release), self.conf],
+            [program(self.release), self.conf, *self.arguments],
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -88,12 +90,17 @@ def program(release: str) -> str:
 
 @contextmanager
 def redis_server(
-    release: str = "redis-7.0", conf: str = "", *, port: int | None = None, **client: Any
+    release: str = RELEASES[0],
+    conf: str = NO_SNAPSHOTS,
+    *,
+    port: int | None = None,
+    arguments: Sequence[str] = (),
+    where: Mapping[str, Any] | None = None,
 ) -> Iterator[RedisServer]:
     """Start a server, and end it.
 
     :param conf: more lines of its file, in which ``{folder}`` is its own.
-    :param port: 0 where it listens on none that speaks without TLS; then ``client`` tells how to reach it.
+    :param port: 0 where it listens on none that speaks without TLS; then ``where`` tells how to reach it.
     """
     port = free_ports(1)[0] if port is None else port
     folder = Path(tempfile.mkdtemp(prefix="retune-redis-"))
@@ -104,9 +111,11 @@ def redis_server(
     if user:
         for path in (folder, *folder.iterdir()):
             os.chown(path, account.uid, account.gid)
-    options = {"host": LOOPBACK, "port": port, **{name: str(value).format(folder=folder) for name, value in client.items()}}
-    connection = {"socket_timeout": 10.0, **options}
-    server = RedisServer(release, folder, connection, options, user=user)
+    options = {
+        name: value.format(folder=folder) if isinstance(value, str) else value
+        for name, value in (where or {"host": LOOPBACK, "port": port}).items()
+    }
+    server = RedisServer(release, folder, {"socket_timeout": 10.0, **options}, options, user=user, arguments=arguments)
     try:
         server.start()
         yield server

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -84,10 +85,10 @@ def test_a_kill_while_the_append_only_file_is_switched_on_loses_no_key(
         client.save()
     with monkeypatch.context() as patched:
         patched.setattr(redis.Redis, "execute_command", _killing(server, command, number, when))
-        try:
+        # What is left to do after the last place does not need the server.
+        last = (command, when) == ("CONFIG REWRITE", "after")
+        with contextlib.nullcontext() if last else pytest.raises(TuningError, match="cannot talk to Redis"):
             run(server, DURABLE)
-        except TuningError as error:
-            assert "cannot talk to Redis" in str(error)
     assert server.process
     assert server.process.poll() is not None, "the place was never reached"
     server.start()
