@@ -37,7 +37,7 @@ class Kind(Protocol):
 def kind_of(server: Server, options: dict[str, Any]) -> Kind:
     """The kind of server; a replica is one of its own, since its parameters are.
 
-    :raises TuningError: for a kind that is known and cannot be done yet.
+    :raises TuningError: for a kind that cannot be done yet, by its name where that is known.
     """
     for name, (field, begins) in _SERVICES.items():
         if field in server.about and str(server.about[field]).startswith(begins):
@@ -50,5 +50,11 @@ def kind_of(server: Server, options: dict[str, Any]) -> Kind:
         raise TuningError(
             f"redis_connection: {server.endpoint} is {mode}, which is not tuned yet; name the servers that keep the data, "
             "standalone or replicated, in the group redis"
+        )
+    if server.config_error:
+        raise TuningError(
+            f"redis_connection on {server.endpoint}: {server.config_error}; {server.config_command} is renamed there, and "
+            "redis_config_command has to name it, or this is a managed service, whose parameters are set by its own "
+            "parameter group and not over this connection"
         )
     return SelfHosted(options)

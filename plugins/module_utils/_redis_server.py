@@ -49,6 +49,7 @@ class Server:
     running: dict[str, str]  # in the server's own words
     pid: int | None  # None where it is no process of this machine
     in_file: dict[str, str] | None  # None where its redis.conf cannot be read from here
+    config_error: str = ""  # what it answers where it has no such command
 
     @property
     def version(self) -> tuple[int, ...]:
@@ -105,27 +106,16 @@ def read_server(client: Client, where: Mapping[str, Any], names: Iterable[str], 
     databases = [value for name, value in about.items() if name.startswith("db") and name[2:].isdigit()]
     pid = _pid_here(about)
     found = Server(endpoint(where), config_command, about, databases, {}, pid, None)
-    found.running = _running(found, names, answers[len(SECTIONS) :])
-    if found.config_file and pid is not None:
-        found.in_file = read_file(found.config_file)
-    return found
-
-
-def _running(server: Server, names: list[str], answers: list[Any]) -> dict[str, str]:
-    running = {}
-    for name, answer in zip(names, answers, strict=True):
+    for name, answer in zip(names, answers[len(SECTIONS) :], strict=True):
         if isinstance(answer, NoPermissionError):
             raise answer
         if isinstance(answer, ResponseError):
-            raise TuningError(
-                f"redis_connection on {server.endpoint}: {answer}; {server.config_command} is renamed there, and "
-                "redis_config_command has to name it, or this is a managed service, whose parameters are set by its own "
-                "parameter group and not over this connection"
-            ) from answer
-        pairs = dict(zip(answer[::2], answer[1::2], strict=True))
-        if name in pairs:
-            running[name] = str(pairs[name])
-    return running
+            found.config_error = str(answer)
+        elif name in answer[::2]:
+            found.running[name] = str(answer[answer.index(name) + 1])
+    if found.config_file and pid is not None:
+        found.in_file = read_file(found.config_file)
+    return found
 
 
 def _pid_here(about: Mapping[str, Any]) -> int | None:

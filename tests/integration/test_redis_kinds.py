@@ -120,7 +120,7 @@ def test_tls_with_a_certificate_of_the_client(release: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("release", RELEASES)
 def test_a_replica_has_parameters_of_its_own(release: str) -> None:
     with (
-        redis_server(release) as primary,
+        redis_server(release, f"{NO_SNAPSHOTS}repl-diskless-sync-delay 0\n") as primary,
         redis_server(release, f"replicaof 127.0.0.1 {primary.connection['port']}\n") as replica,
     ):
 
