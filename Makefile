@@ -27,6 +27,7 @@ bench: setup
 	$(BIN)/python tests/bench/drift_check.py
 	PYTHONPATH=collections $(BIN)/python tests/bench/postgres_scale.py
 	PYTHONPATH=collections $(BIN)/python tests/bench/pgbouncer_throughput.py
+	$(BIN)/python tests/bench/redis_instances.py
 
 # The lock holds the hashes of every release file and no index's address, so that it serves wherever it is used.
 lock: setup

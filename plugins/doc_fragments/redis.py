@@ -48,6 +48,10 @@ options:
         description: Seconds to wait for a connection, and for each answer.
         type: float
         default: 10.0
+      config_command:
+        description: The name that C(rename-command) has given to C(CONFIG).
+        type: str
+        default: CONFIG
 requirements:
   - Python 3.11 or later, where the module runs
   - redis (redis-py) 5.0 or later, where the module runs

@@ -33,6 +33,7 @@ CONNECTION_OPTIONS: dict[str, Any] = {
     "ssl_certfile": {"type": "path"},
     "ssl_keyfile": {"type": "path", "no_log": False},
     "socket_timeout": {"type": "float", "default": 10.0},
+    "config_command": {"type": "str", "default": "CONFIG"},
 }
 
 
@@ -58,6 +59,7 @@ def connect(connection: Mapping[str, Any]) -> Iterator[Client]:
             "install the Debian package python3-redis, or redis from PyPI"
         )
     options = {name: value for name, value in connection.items() if value is not None and value is not False}
+    options.pop("config_command", None)  # no option of redis-py
     if "unix_socket_path" in options:
         options = {name: value for name, value in options.items() if name not in ("host", "port")}
     # RESP2: RESP3 starts with HELLO, which a restricted ACL user need not have.

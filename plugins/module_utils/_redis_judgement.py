@@ -23,12 +23,12 @@ _KEEPS_ALL = "noeviction"
 _CLASS_SIZE = 4
 
 
-def memory_of(server: Server, given: str | None) -> int:
+def memory_of(server: Server, given: str) -> int:
     """The memory that the server may use: what the inventory says, else its control group's, else its host's.
 
     :raises TuningError: when the inventory's is no size.
     """
-    if given is not None:
+    if given:
         try:
             return bytes_of(given)
         except ValueError as error:

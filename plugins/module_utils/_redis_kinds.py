@@ -54,7 +54,7 @@ def kind_of(server: Server, options: dict[str, Any]) -> Kind:
     if server.config_error:
         raise TuningError(
             f"redis_connection on {server.endpoint}: {server.config_error}; {server.config_command} is renamed there, and "
-            "redis_config_command has to name it, or this is a managed service, whose parameters are set by its own "
-            "parameter group and not over this connection"
+            "redis_connection.config_command has to name it, or this is a managed service, whose parameters are set "
+            "by its own parameter group and not over this connection"
         )
     return SelfHosted(options)

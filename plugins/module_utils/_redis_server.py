@@ -21,7 +21,6 @@ try:
 except ImportError:  # connect() says so
     pass
 
-CONFIG = "CONFIG"
 SECTIONS = ("server", "memory", "persistence", "replication", "keyspace")
 _TOO_DEEP = 16
 
@@ -87,9 +86,9 @@ class Server:
         return TuningError(f"redis_settings.{name} on {self.endpoint}: {reason}", result)
 
 
-def read_server(client: Client, where: Mapping[str, Any], names: Iterable[str], config_command: str) -> Server:
+def read_server(client: Client, where: Mapping[str, Any], names: Iterable[str]) -> Server:
     """One round trip, whatever the number of parameters; a name a call serves servers before 7.0 too."""
-    names = list(names)
+    names, config_command = list(names), where["config_command"]
     pipeline = client.pipeline(transaction=False)
     for section in SECTIONS:
         pipeline.info(section)

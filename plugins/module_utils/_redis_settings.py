@@ -6,8 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._owners import owner_arguments, owners, select
-from ansible_collections.leadgen.tuning.plugins.module_utils._redis import connect, connection_argument
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis import connect, connection_argument, endpoint
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_judgement import (
     JUDGED_BY,
     memory_of,
@@ -17,20 +18,21 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._redis_judgement im
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_kinds import kind_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import DEFAULTS, SECRETS
-from ansible_collections.leadgen.tuning.plugins.module_utils._redis_server import CONFIG, Decision, Server, read_server
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_server import Decision, Server, read_server
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import canonical
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import HIDDEN
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
-    "settings": {"type": "dict", "required": True},
+    "settings": {"type": "dict", "default": {}},
+    "profile": {"type": "str", "default": ""},
+    "profiles": {"type": "dict", "default": {}},
     "replica_settings": {"type": "dict", "default": {}},
     **owner_arguments(),
-    "config_command": {"type": "str", "default": CONFIG},
     "persist": {"type": "bool", "default": True},
-    "include_file": {"type": "path"},
+    "include_file": {"type": "path", "default": ""},
     "persistence_timeout": {"type": "int", "default": 900},
-    "memory": {"type": "str"},
+    "memory": {"type": "str", "default": ""},
     "verify": {"type": "bool", "default": False},
 }
 _REWRITE = "rewrite"
@@ -42,11 +44,11 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     :raises TuningError: for a wrong name or value, a missing privilege, or a server that cannot be reached; nothing has
         been changed then, unless the text says that the running values were and the file was not.
     """
-    given = select(options)
+    given = select({**options, "settings": {**_of_profile(options), **options["settings"]}})
     of_replicas = select({**options, "settings": options["replica_settings"]})
     with connect(options["connection"]) as client:
         names = {name.lower() for name in (*given, *of_replicas, *JUDGED_BY)}
-        server = read_server(client, options["connection"], sorted(names), options["config_command"])
+        server = read_server(client, options["connection"], sorted(names))
         kind = kind_of(server, dict(options))
         wanted = {**_lower(given), **_lower(of_replicas)} if server.is_replica else _lower(given)
         memory = memory_of(server, options["memory"])
@@ -65,6 +67,16 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     result = _result(server, changes, options["controls"])
     result["warnings"] = warnings(server, decisions, options["persist"])
     return result
+
+
+def _of_profile(options: Mapping[str, Any]) -> dict[str, Any]:
+    name, profiles = options["profile"], options["profiles"]
+    if name and name not in profiles:
+        raise TuningError(
+            f"redis_profile on {endpoint(options['connection'])}: {name} is none of redis_profiles ({', '.join(profiles)})"
+        )
+    found: dict[str, Any] = profiles[name] if name else {}
+    return found
 
 
 def _lower(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -32,7 +32,15 @@ options:
       - C(maxmemory) may be a share of the memory, such as V(60%). It has to fit together with what forks copy and what waits
         for replicas.
     type: dict
-    required: true
+    default: {}
+  profile:
+    description: One of O(profiles), whose parameters hold where O(settings) names no others; empty, none.
+    type: str
+    default: ""
+  profiles:
+    description: Parameters by profile.
+    type: dict
+    default: {}
   replica_settings:
     description: Parameters that hold before those of O(settings) while the server follows another.
     type: dict
@@ -57,19 +65,17 @@ options:
       - A file of this module's own, written instead of C(CONFIG REWRITE). The last line of C(redis.conf) has to include it.
       - For a C(redis.conf) that the server may not write, or that others write. Takes running on the server's host.
     type: path
+    default: ""
   persistence_timeout:
     description: Seconds in which the append-only file or the snapshot has to be whole, while persistence is switched.
     type: int
     default: 900
-  config_command:
-    description: The name that C(rename-command) has given to C(CONFIG).
-    type: str
-    default: CONFIG
   memory:
     description:
       - The memory that the server may use, such as V(4gb). Left out, it is the limit of its control group where the module
         runs on its host, else the host's memory.
     type: str
+    default: ""
   verify:
     description: Fail when something differs, and change nothing.
     type: bool

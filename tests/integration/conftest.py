@@ -118,7 +118,11 @@ def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
             postgres={"connect_timeout": 10, **postgres["postgres_connection"]},
             superuser={"connect_timeout": 10, **postgres["postgres_superuser_connection"]},
             restart_command=postgres["postgres_restart_command"],
-            redis={"socket_timeout": 10.0, **hosts["redis"]["hosts"]["sandbox-redis"]["redis_connection"]},
+            redis={
+                "socket_timeout": 10.0,
+                "config_command": "CONFIG",
+                **hosts["redis"]["hosts"]["sandbox-redis"]["redis_connection"],
+            },
             pgbouncer={"connect_timeout": 10, **hosts["pgbouncer"]["hosts"]["sandbox-pgbouncer"]["pgbouncer_connection"]},
             directory=(base / "sandbox").resolve(),
             inventory=inventory,

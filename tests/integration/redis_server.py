@@ -115,7 +115,14 @@ def redis_server(
         name: value.format(folder=folder) if isinstance(value, str) else value
         for name, value in (where or {"host": LOOPBACK, "port": port}).items()
     }
-    server = RedisServer(release, folder, {"socket_timeout": 10.0, **options}, options, user=user, arguments=arguments)
+    server = RedisServer(
+        release,
+        folder,
+        {"socket_timeout": 10.0, "config_command": "CONFIG", **options},
+        options,
+        user=user,
+        arguments=arguments,
+    )
     try:
         server.start()
         yield server

@@ -80,10 +80,11 @@ def test_a_renamed_config(server: RedisServer) -> None:
     server.kill()
     server.start()
     with pytest.raises(
-        TuningError, match="CONFIG is renamed there, and redis_config_command has to name it, or this is a man"
+        TuningError, match=r"CONFIG is renamed there, and redis_connection\.config_command has to name it, or this is a man"
     ):
         run(server, WANTED)
-    brought_about(server, config_command="Set_up")
+    server.connection.update(config_command="Set_up")
+    brought_about(server)
 
 
 @pytest.mark.parametrize("release", RELEASES)
@@ -204,10 +205,10 @@ def test_a_file_that_redis_cannot_write_is_said_with_what_is_in_force(server: Re
             "maxmemory 921 MiB and 230 MiB that a fork copies are more than the 1,024 MiB",
         ),
         ({"maxmemory": "90%"}, "much", "redis_memory on .*'much' is not a size"),
-        ({"maxmemory-policy": "allkeys-lru"}, None, "maxmemory on .*0 is no limit"),
+        ({"maxmemory-policy": "allkeys-lru"}, "", "maxmemory on .*0 is no limit"),
     ],
 )
-def test_what_is_to_fit(settings: dict[str, Any], memory: str | None, said: str | None) -> None:
+def test_what_is_to_fit(settings: dict[str, Any], memory: str, said: str | None) -> None:
     with redis_server() as server:
         if said is None:
             assert run(server, settings, memory=memory)["diff"]["after"] == {"maxmemory": "614mb"}

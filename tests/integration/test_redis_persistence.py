@@ -49,11 +49,12 @@ def run(server: RedisServer, settings: dict[str, Any], check: bool = False, **op
         "replica_settings": {},
         "controls": {},
         "only": None,
-        "config_command": "CONFIG",
+        "profile": "",
+        "profiles": {},
         "persist": True,
-        "include_file": None,
+        "include_file": "",
         "persistence_timeout": 30,
-        "memory": None,
+        "memory": "",
         "verify": False,
     }
     return _redis_settings.reconcile({**given, **options}, check)

@@ -21,10 +21,11 @@ def run(services: Services, settings: dict[str, Any], check: bool = False, **opt
         "persist": True,
         "verify": False,
         "replica_settings": {},
-        "config_command": "CONFIG",
-        "include_file": None,
+        "profile": "",
+        "profiles": {},
+        "include_file": "",
         "persistence_timeout": 30,
-        "memory": None,
+        "memory": "",
     }
     return reconcile({**given, **options}, check)
 
