@@ -28,6 +28,12 @@ _FIGURES = {
     "hit_ratio": "hit ratio",
     "evictions_per_second": "evictions/s",
     "expired_per_second": "expired/s",
+    "latency_p50_ms": "latency p50, ms",
+    "latency_p99_ms": "latency p99, ms",
+    "latency_p999_ms": "latency p99.9, ms",
+    "delayed_fsyncs": "delayed fsyncs",
+    "last_fork_ms": "last fork, ms",
+    "fragmentation_ratio": "fragmentation ratio",
     "used_memory_bytes": "used memory, bytes",
 }
 

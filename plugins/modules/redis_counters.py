@@ -40,8 +40,9 @@ counters:
   type: dict
 measurements:
   description:
-    - Operations a second, hit ratio (0 to 1), evictions and expirations a second, memory in bytes. Null where the
-      window gave nothing to judge by, such as after a restart.
+    - Operations a second, hit ratio (0 to 1), evictions and expirations a second, percentiles of the calls' latency in the
+      server, delayed syncs of the append-only file, the last fork's milliseconds, fragmentation, memory in bytes. Null where
+      the window gave nothing to judge by, such as after a restart.
   returned: when O(since) is given
   type: dict
   sample: {operations_per_second: 5210.4, hit_ratio: 0.8312, evictions_per_second: 0.0, used_memory_bytes: 12600000}

@@ -213,7 +213,7 @@ def test_secrets_reach_neither_arguments_nor_output(untuned: Services, retune: R
 def test_a_vaulted_value_is_read_with_the_password_file(untuned: Services, retune: Retune, tmp_path: Path) -> None:
     password, values = tmp_path / "password", tmp_path / "values.yml"
     password.write_text("of-the-vault", encoding="utf-8")
-    values.write_text("redis_settings: {maxmemory: 77mb}\n", encoding="utf-8")
+    values.write_text("{redis_settings: {maxmemory: 77mb}, redis_profile: ''}\n", encoding="utf-8")
     vault = str(Path(sys.executable).with_name("ansible-vault"))
     subprocess.run(
         [vault, "encrypt", "--vault-id", f"dev@{password}", str(values)], check=True, capture_output=True, timeout=60

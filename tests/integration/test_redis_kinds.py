@@ -20,7 +20,7 @@ from tests.integration.tls import issue
 
 WANTED: dict[str, Any] = {"maxmemory": "64mb", "maxmemory-policy": "allkeys-lru", "save": "3600 1", "hz": 20}
 # What the module needs and no more; docs/redis.md has this line.
-RULE = "resetkeys resetchannels -@all +info +config|get +config|set +config|rewrite"
+RULE = "resetkeys resetchannels -@all +info +config|get +config|set +config|rewrite +latency|histogram"
 
 
 @pytest.fixture(params=RELEASES)

@@ -179,7 +179,15 @@ def test_postgres_idle_window() -> None:
     assert found["dead_row_ratio"] is None
 
 
-def redis(commands: float, hits: float, misses: float, evicted: float, memory: int = 1) -> dict[str, Any]:
+def redis(
+    commands: float,
+    hits: float,
+    misses: float,
+    evicted: float,
+    memory: int = 1,
+    latencies: list[tuple[int, int]] | None = None,
+    delayed: float = 0.0,
+) -> dict[str, Any]:
     """A reading of Redis, ten seconds after the first."""
     totals = {
         "total_commands_processed": commands,
@@ -187,32 +195,62 @@ def redis(commands: float, hits: float, misses: float, evicted: float, memory: i
         "keyspace_misses": misses,
         "evicted_keys": evicted,
         "expired_keys": 2 * evicted,
+        "aof_delayed_fsync": delayed,
     }
-    return {"at": 10.0, "totals": totals, "used_memory": memory}
+    return {
+        "at": 10.0,
+        "totals": totals,
+        "latencies": latencies,
+        "used_memory": memory,
+        "fragmentation": 1.2,
+        "fork": 1500,
+    }
+
+
+FIRST = redis(100.0, 100.0, 10.0, 5.0, latencies=[(1, 100), (8, 10)])
+NOTHING = (None, None, None)
 
 
 @pytest.mark.parametrize(
     ("second", "expected"),
     [
-        (redis(600.0, 130.0, 20.0, 15.0, 4096), (10.0, 50.0, 0.75, 1.0, 2.0, 4096)),
-        (redis(100.0, 100.0, 10.0, 5.0), (10.0, 0.0, None, 0.0, 0.0, 1)),
+        (
+            redis(600.0, 130.0, 20.0, 15.0, 4096, [(1, 590), (8, 19), (264, 11)]),
+            (10.0, 50.0, 0.75, 1.0, 2.0, 0.001, 0.264, 0.264, 0.0, 4096),
+        ),
+        (redis(100.0, 100.0, 10.0, 5.0, 1, [(1, 100), (8, 10)], 3.0), (10.0, 0.0, None, 0.0, 0.0, *NOTHING, 3.0, 1)),
         # restarted: every counter began again
-        (redis(50.0, 40.0, 1.0, 0.0, 77), (10.0, None, None, None, None, 77)),
+        (redis(50.0, 40.0, 1.0, 0.0, 77, [(1, 50)]), (10.0, None, None, None, None, *NOTHING, None, 77)),
         # CONFIG RESETSTAT: one of them has fallen
-        (redis(600.0, 130.0, 20.0, 0.0), (10.0, None, None, None, None, 1)),
+        (redis(600.0, 130.0, 20.0, 0.0, latencies=[(1, 150), (8, 9)]), (10.0, None, None, None, None, *NOTHING, None, 1)),
+        # no LATENCY HISTOGRAM
+        (redis(600.0, 130.0, 20.0, 15.0), (10.0, 50.0, 0.75, 1.0, 2.0, *NOTHING, 0.0, 1)),
     ],
 )
 def test_redis_figures(second: dict[str, Any], expected: tuple[float | None, ...]) -> None:
-    found = _redis_counters.figures({**redis(100.0, 100.0, 10.0, 5.0), "at": 0.0}, second)
+    found = _redis_counters.figures({**FIRST, "at": 0.0}, second)
     names = (
         "window_seconds",
         "operations_per_second",
         "hit_ratio",
         "evictions_per_second",
         "expired_per_second",
+        "latency_p50_ms",
+        "latency_p99_ms",
+        "latency_p999_ms",
+        "delayed_fsyncs",
         "used_memory_bytes",
     )
-    assert found == dict(zip(names, expected, strict=True))
+    assert found == {**dict(zip(names, expected, strict=True)), "last_fork_ms": 1.5, "fragmentation_ratio": 1.2}
+
+
+def test_calls_by_latency() -> None:
+    answer = [
+        "set", ["calls", 5, "histogram_usec", [1, 2, 8, 4, 16, 5]],
+        "config|get", ["calls", 9, "histogram_usec", [16, 9]],
+        "get", ["calls", 3, "histogram_usec", [8, 3]],
+    ]  # fmt: skip
+    assert _redis_counters.calls_by_latency(answer) == [(1, 2), (8, 5), (16, 1)]
 
 
 @pytest.mark.parametrize(
