@@ -11,11 +11,19 @@ from __future__ import annotations
 MEMORY = frozenset(
     """active-defrag-ignore-bytes auto-aof-rewrite-min-size client-query-buffer-limit cluster-link-sendbuf-limit
     hash-max-listpack-value hash-max-ziplist-value hll-sparse-max-bytes maxmemory maxmemory-clients proto-max-bulk-len
-    repl-backlog-size stream-node-max-bytes zset-max-listpack-value zset-max-ziplist-value""".split()
+    repl-backlog-size replica-full-sync-buffer-limit stream-node-max-bytes zset-max-listpack-value
+    zset-max-ziplist-value""".split()
 )
 
 ENUMS: dict[str, tuple[str, ...]] = {
+    "acl-pubsub-default": ("resetchannels", "allchannels"),
     "appendfsync": ("everysec", "always", "no"),
+    "cluster-preferred-endpoint-type": ("ip", "hostname", "unknown-endpoint"),
+    "enable-debug-command": ("no", "yes", "local"),
+    "enable-module-command": ("no", "yes", "local"),
+    "enable-protected-configs": ("no", "yes", "local"),
+    "log-format": ("legacy", "logfmt"),  # Valkey 8.1
+    "log-timestamp-format": ("legacy", "iso8601", "milliseconds"),  # Valkey 8.1
     "loglevel": ("debug", "verbose", "notice", "warning", "nothing"),
     "maxmemory-policy": (
         "volatile-lru",
@@ -31,13 +39,60 @@ ENUMS: dict[str, tuple[str, ...]] = {
         "allkeys-lrm",
     ),
     "oom-score-adj": ("no", "yes", "relative", "absolute"),
+    "propagation-error-behavior": ("ignore", "panic", "panic-on-replicas"),
+    "rdb-version-check": ("strict", "relaxed"),  # Valkey 8.1
     "repl-diskless-load": ("disabled", "on-empty-db", "swapdb", "flush-before-load"),
     "sanitize-dump-payload": ("no", "yes", "clients"),
+    "supervised": ("no", "upstart", "systemd", "auto"),
+    "syslog-facility": ("user", *(f"local{number}" for number in range(8))),
     "tls-auth-clients": ("no", "yes", "optional"),
 }
 
 # Spellings that CONFIG GET answers with another.
 ENUM_ALIASES: dict[str, dict[str, str]] = {"oom-score-adj": {"relative": "yes"}}
+
+# Several of these words, in this order.
+FLAGS: dict[str, tuple[str, ...]] = {
+    "shutdown-on-sigint": ("default", "save", "nosave", "now", "force"),
+    "shutdown-on-sigterm": ("default", "save", "nosave", "now", "force"),
+}
+
+# Several numbers.
+NUMBERS = frozenset({"latency-tracking-info-percentiles", "oom-score-adj-values"})
+
+# Several words (MULTI_ARG_CONFIG), between which one space is as good as two; all others are one word.
+WORDS = frozenset({"bind", *NUMBERS})
+
+# Names that stand for the same parameter, the older one first.
+ALIASES: dict[str, str] = {
+    **{f"hash-max-ziplist-{what}": f"hash-max-listpack-{what}" for what in ("entries", "value")},
+    **{f"zset-max-ziplist-{what}": f"zset-max-listpack-{what}" for what in ("entries", "value")},
+    "cluster-slave-no-failover": "cluster-replica-no-failover",
+    "cluster-slave-validity-factor": "cluster-replica-validity-factor",
+    "list-max-ziplist-size": "list-max-listpack-size",
+    "lua-time-limit": "busy-reply-threshold",
+    "min-slaves-max-lag": "min-replicas-max-lag",
+    "min-slaves-to-write": "min-replicas-to-write",
+    "primaryauth": "masterauth",
+    "primaryuser": "masteruser",
+    "repl-ping-slave-period": "repl-ping-replica-period",
+    "slaveof": "replicaof",
+    "slowlog-log-slower-than": "commandlog-execution-slower-than",  # Valkey 8.1
+    "slowlog-max-len": "commandlog-slow-execution-max-len",  # Valkey 8.1
+    **{
+        f"slave-{what}": f"replica-{what}"
+        for what in (
+            "announce-ip",
+            "announce-port",
+            "ignore-disk-write-errors",
+            "ignore-maxmemory",
+            "lazy-flush",
+            "priority",
+            "read-only",
+            "serve-stale-data",
+        )
+    },
+}
 
 # Integers with the limits that the server checks. None: no limit of its own.
 INTEGERS: dict[str, tuple[int, int | None]] = {
@@ -119,4 +174,10 @@ DEFAULTS: dict[str, str] = {
     "stop-writes-on-bgsave-error": "yes",
     "tcp-keepalive": "300",
     "timeout": "0",
+}
+
+# What Valkey 8 and later have otherwise.
+VALKEY_DEFAULTS: dict[str, str] = {
+    **{f"lazyfree-lazy-{what}": "yes" for what in ("eviction", "expire", "server-del", "user-del", "user-flush")},
+    "repl-backlog-size": "10485760",
 }

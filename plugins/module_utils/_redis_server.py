@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis import endpoint
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import ALIASES, DEFAULTS, VALKEY_DEFAULTS
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import file_values, parse_conf
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ except ImportError:  # connect() says so
 
 SECTIONS = ("server", "memory", "persistence", "replication", "keyspace")
 _TOO_DEEP = 16
+_OTHER_DEFAULTS_SINCE = 8  # of Valkey
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,14 @@ class Server:
         if "valkey_version" in self.about:
             return f"Valkey {self.about['valkey_version']}"
         return f"Redis {self.about['redis_version']}"
+
+    def configured(self, values: Mapping[str, str], name: str) -> str | None:
+        """What a file with these values stands for; None where it is silent and the default is not known."""
+        newer = ALIASES.get(name, name)
+        if newer in values:
+            return values[newer]
+        is_valkey = int(str(self.about.get("valkey_version", "0")).split(".", maxsplit=1)[0]) >= _OTHER_DEFAULTS_SINCE
+        return (VALKEY_DEFAULTS.get(newer) if is_valkey else None) or DEFAULTS.get(newer)
 
     @property
     def config_file(self) -> str:

@@ -17,7 +17,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._redis_judgement im
     warnings,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_kinds import kind_of
-from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import DEFAULTS, SECRETS
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import ALIASES, SECRETS
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_server import Decision, Server, read_server
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import canonical
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import HIDDEN
@@ -80,7 +80,17 @@ def _of_profile(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lower(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name.lower(): value for name, value in settings.items()}
+    """By names in lower case.
+
+    :raises TuningError: when two names stand for one parameter.
+    """
+    found = {name.lower(): value for name, value in settings.items()}
+    for name in found:
+        if name in ALIASES and ALIASES[name] in found:
+            raise TuningError(
+                f"redis_settings name {name} and {ALIASES[name]}, which are one parameter; take one of them out"
+            )
+    return found
 
 
 def _decide(server: Server, name: str, given: Any, persist: bool) -> Decision:
@@ -104,11 +114,11 @@ def _file_value(server: Server, name: str, present: str) -> str | None:
     """What the server's file stands for, canonical; None where that cannot be known."""
     if server.in_file is None:
         return None
-    text = server.in_file.get(name, DEFAULTS.get(name))
+    text = server.configured(server.in_file, name)
     if text is None:
         return None
     try:
-        return canonical(name, text, DEFAULTS.get(name, present))
+        return canonical(name, text, server.configured({}, name) or present)
     except ValueError:
         return text  # a wrong value: it differs from anything that is right
 

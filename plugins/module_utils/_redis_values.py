@@ -4,16 +4,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import (
+    ALIASES,
     ENUM_ALIASES,
     ENUMS,
+    FLAGS,
     IMMUTABLE,
     INTEGERS,
     MEMORY,
+    NUMBERS,
     SECRETS,
+    WORDS,
 )
 
 # memtoull() of Redis's src/util.c: the unit's case is of no account.
@@ -56,33 +60,64 @@ def canonical(name: str, given: Any, present: str) -> str:
 
     :raises ValueError: with a reason fit for a person.
     """
-    if name in IMMUTABLE and _plain(given) != present:
+    value = _canonical(name, given, present)
+    if name in IMMUTABLE and value != _canonical(name, present, present):
         raise ValueError("Redis cannot change it while it runs; set it in redis.conf and restart the server")
-    if name in SECRETS:
-        return _plain(given)
+    return value
+
+
+def _canonical(name: str, given: Any, present: str) -> str:
     if name == "save":
         return _save(given)
     if name == "client-output-buffer-limit":
         return _client_limits(given, present)
-    text = _plain(given).strip()
-    if name == "notify-keyspace-events":
-        if isinstance(given, bool):
-            raise ValueError("it takes letters; quote them, since YAML reads a bare no as false")
-        return _events(text)
-    if name in MEMORY:
-        return text if name == "maxmemory-clients" and _PERCENT.fullmatch(text) else show_bytes(bytes_of(text))
-    if name in ENUMS:
-        return ENUM_ALIASES.get(name, {}).get(text.lower()) or _choice(text, ENUMS[name])
-    if name in INTEGERS:
-        return _integer(text, *INTEGERS[name])
-    if present in ("yes", "no"):
-        if text.lower() not in _BOOLEANS:
-            raise ValueError(f"{text!r} is not yes or no")
-        return _BOOLEANS[text.lower()]
-    return " ".join(text.split())
+    if name == "notify-keyspace-events" and isinstance(given, bool):
+        raise ValueError("it takes letters; quote them, since YAML reads a bare no as false")
+    text = _plain(given)
+    kind = _kind_of(name, present)
+    return kind(name, text.strip()) if kind else text
+
+
+def _kind_of(name: str, present: str) -> Callable[[str, str], str] | None:
+    """What makes one text of a parameter's spellings; None where every character counts."""
+    if name in SECRETS:
+        return None
+    for names, kind in _KINDS:
+        if name in names:
+            return kind
+    return _boolean if present in ("yes", "no") else None
+
+
+def _size(name: str, text: str) -> str:
+    if name == "maxmemory-clients" and _PERCENT.fullmatch(text):
+        return f"{int(text[:-1])}%" if int(text[:-1]) else "0"
+    return show_bytes(bytes_of(text))
+
+
+def _enum(name: str, text: str) -> str:
+    return ENUM_ALIASES.get(name, {}).get(text.lower()) or _choice(text, ENUMS[name])
+
+
+def _flags(name: str, text: str) -> str:
+    words = {_choice(word, FLAGS[name]) for word in text.split()}
+    return " ".join(word for word in FLAGS[name] if word in words)
+
+
+def _boolean(_name: str, text: str) -> str:
+    if text.lower() not in _BOOLEANS:
+        raise ValueError(f"{text!r} is not yes or no")
+    return _BOOLEANS[text.lower()]
+
+
+def _number(text: str) -> str:
+    try:
+        return f"{float(text):.17g}"
+    except ValueError as error:
+        raise ValueError(f"{text!r} is not a number") from error
 
 
 def _plain(given: Any) -> str:
+    """What YAML gives as the text that Redis takes."""
     if isinstance(given, bool):  # YAML's own no and yes
         return "yes" if given else "no"
     if isinstance(given, (list, tuple)):
@@ -183,11 +218,26 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def file_values(directives: Iterable[tuple[str, list[str]]]) -> dict[str, str]:
-    """The value that the file gives each parameter: the last one counts, but save points and client limits add up."""
+    """The value that the file gives each parameter: the last one counts, but save points and client limits add up.
+
+    Names are the newer ones where there are two.
+    """
     values: dict[str, str] = {}
-    for name, words in directives:
+    for named, words in directives:
+        name = ALIASES.get(named, named)
         text = " ".join(words)
         if name == "client-output-buffer-limit" or (name == "save" and text):
             text = f"{values.get(name, '')} {text}".strip()
         values[name] = text
     return values
+
+
+_KINDS: list[tuple[Collection[str], Callable[[str, str], str]]] = [
+    ({"notify-keyspace-events"}, lambda _name, text: _events(text)),
+    (MEMORY, _size),
+    (ENUMS, _enum),
+    (FLAGS, _flags),
+    (NUMBERS, lambda _name, text: " ".join(map(_number, text.split()))),
+    (INTEGERS, lambda name, text: _integer(text, *INTEGERS[name])),
+    (WORDS, lambda _name, text: " ".join(text.split())),
+]

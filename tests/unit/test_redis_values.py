@@ -9,9 +9,11 @@ import pytest
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import (
     DEFAULTS,
     ENUMS,
+    FLAGS,
     IMMUTABLE,
     INTEGERS,
     MEMORY,
+    NUMBERS,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import (
     bytes_of,
@@ -213,7 +215,7 @@ def test_canonical_refuses(name: str, given: Any, present: str, message: str) ->
 
 
 def test_each_parameter_is_of_one_kind() -> None:
-    kinds = [MEMORY, set(ENUMS), set(INTEGERS), IMMUTABLE]
+    kinds = [MEMORY, set(ENUMS), set(FLAGS), set(INTEGERS), NUMBERS]
     for position, kind in enumerate(kinds):
         for other in kinds[position + 1 :]:
             assert not kind & other
@@ -232,7 +234,13 @@ LIMIT = st.tuples(SIZES, SIZES, st.integers(0, 10**6))
 CLASSES = st.sampled_from(("normal", "slave", "replica", "pubsub"))
 POSSIBLE: list[tuple[str, str, st.SearchStrategy[Any]]] = [
     *((name, "0", SIZES) for name in sorted(MEMORY)),
-    *((name, choices[0], st.sampled_from((*choices, *map(str.upper, choices)))) for name, choices in ENUMS.items()),
+    *(
+        (name, choices[0], st.sampled_from((*choices, *map(str.upper, choices))))
+        for name, choices in ENUMS.items()
+        if name not in IMMUTABLE
+    ),
+    *((name, "default", st.lists(st.sampled_from(words), min_size=1)) for name, words in FLAGS.items()),
+    *((name, "1 2", st.lists(st.integers(0, 100) | st.floats(0, 100), min_size=1)) for name in sorted(NUMBERS)),
     *((name, str(low), st.integers(low, 2**31 if high is None else high)) for name, (low, high) in INTEGERS.items()),
     ("appendonly", "no", st.sampled_from(("yes", "No", "on", "OFF", "true", "False", True, False))),
     ("maxmemory-clients", "0", st.integers(0, 100).map("{}%".format)),
