@@ -121,12 +121,12 @@ def _words(kind: str, result: dict[str, Any]) -> list[tuple[str, str]]:
         return [(control, kind.removeprefix("runner_on_")) for control in result.get("controls") or ()]
     if kind != "runner_on_ok":
         return []
+    if "audit" in result:
+        return [(entry["control"], entry["verdict"]) for entry in result["audit"]]
     if "report" in result:
         return [(control, "read") for control in sorted(result.get("controls") or ())]
     if "measurements" in result:
         return [("", f"measured {result['phase']}")]
-    if "audit" in result:
-        return [(entry["control"], entry["verdict"]) for entry in result["audit"]]
     diff = result.get("diff") or {}
     owners = result.get("owners") or {}
     changed = {owners.get(name) for name in diff.get("after") or ()} if isinstance(diff, dict) else set()

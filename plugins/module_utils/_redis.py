@@ -67,6 +67,7 @@ def connect(connection: Mapping[str, Any]) -> Iterator[Client]:
         **options,
         socket_connect_timeout=connection["socket_timeout"],
         decode_responses=True,
+        encoding_errors="surrogateescape",  # keys and values may be any bytes
         protocol=2,
         # A service that is down is said to be at once; the next run is the retry.
         retry=Retry(NoBackoff(), 0),

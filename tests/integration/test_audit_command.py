@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,28 @@ def audited(services: Services) -> Iterator[Services]:
     services.sql("drop database audited with (force)")
 
 
+@pytest.fixture
+def read(services: Services) -> Iterator[None]:
+    """Redis is read while the audit looks, in pipelines: of a server that nobody asks anything nothing can be told."""
+    ended = threading.Event()
+
+    def go_on() -> None:
+        with services.redis_client() as client:
+            client.set("read", 1, ex=600)
+            while not ended.wait(0.005):
+                pipeline = client.pipeline(transaction=False)
+                for _read in range(5):
+                    pipeline.get("read")
+                pipeline.execute()
+
+    reader = threading.Thread(target=go_on)
+    reader.start()
+    yield
+    ended.set()
+    reader.join(10)
+
+
+@pytest.mark.usefixtures("read")
 def test_the_verdicts_are_the_exit_code(audited: Services, retune: Retune, tmp_path: Path) -> None:
     young = retune("audit", "-e", json.dumps(DATABASE))
     assert young.returncode == 1, young.stdout + young.stderr
@@ -52,6 +75,9 @@ def test_the_verdicts_are_the_exit_code(audited: Services, retune: Retune, tmp_p
         ("sandbox-postgres", "postgres.index_usage"): "fail",
         ("sandbox-postgres", "review.indexes"): "pass",
         ("sandbox-postgres", "postgres.autovacuum"): "pass",
+        ("sandbox-redis", "redis.hashes"): "pass",
+        ("sandbox-redis", "redis.pipelines"): "pass",
+        ("sandbox-redis", "review.redis_hit_ratio"): "pass",
     }
     assert not (tmp_path / "log").exists()
 

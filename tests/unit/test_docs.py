@@ -29,6 +29,8 @@ MODULES = [
     "pgbouncer_restart",
     "redis_settings",
     "redis_counters",
+    "redis_keys",
+    "redis_round_trips",
 ]
 ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
 FACTS = ("type", "elements", "required", "default", "choices")
