@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_host import Host
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_memory import (
     Need,
     limit_of_process,
@@ -18,7 +19,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._redis_server impor
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import bytes_of
 
 # Parameters that are read whatever is wanted, since others are judged by them.
-JUDGED_BY = ("appendonly", "client-output-buffer-limit", "maxmemory", "maxmemory-policy", "save")
+JUDGED_BY = ("appendonly", "client-output-buffer-limit", "disable-thp", "maxmemory", "maxmemory-policy", "save")
 _KEEPS_ALL = "noeviction"
 _CLASS_SIZE = 4
 
@@ -49,8 +50,8 @@ def resolve_share(server: Server, name: str, given: Any, memory: int) -> Any:
     return given if share is None else share
 
 
-def refuse(server: Server, decisions: Sequence[Decision], memory: int, password: str | None) -> None:
-    """Refuse a cache without a limit, a limit without the memory, and a password that would lock this run out.
+def refuse(server: Server, host: Host, decisions: Sequence[Decision], memory: int, password: str | None) -> None:
+    """Refuse a cache without a limit, a limit without the memory, clients without files, and a password that locks out.
 
     :raises TuningError: with what to do.
     """
@@ -67,6 +68,10 @@ def refuse(server: Server, decisions: Sequence[Decision], memory: int, password:
         if reason:
             raise server.error("maxmemory", reason)
     for decision in decisions:
+        if decision.name == "maxclients" and decision.set_it:
+            reason = host.why_too_many_clients(int(decision.value))
+            if reason:
+                raise server.error("maxclients", reason)
         if decision.name == "requirepass" and decision.set_it and decision.value != (password or ""):
             raise server.error(
                 "requirepass",
@@ -124,6 +129,11 @@ def _of_unread_file(server: Server, persist: bool) -> str:
     if not persist or not server.config_file or server.in_file is not None:
         return ""
     return f"{server.config_file} of {server.endpoint} cannot be read from where this runs, so drift in it is not seen"
+
+
+def forks(server: Server, decisions: Sequence[Decision]) -> bool:
+    """Whether the server would fork: for what it keeps on the disk, or for its replicas."""
+    return _persists(_values(server, decisions)) or server.replicas > 0
 
 
 def _values(server: Server, decisions: Sequence[Decision]) -> dict[str, str]:

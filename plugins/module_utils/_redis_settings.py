@@ -9,8 +9,10 @@ from typing import Any
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._owners import owner_arguments, owners, select
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis import connect, connection_argument, endpoint
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_host import Host
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_judgement import (
     JUDGED_BY,
+    forks,
     memory_of,
     refuse,
     resolve_share,
@@ -33,6 +35,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "include_file": {"type": "path", "default": ""},
     "persistence_timeout": {"type": "int", "default": 900},
     "memory": {"type": "str", "default": ""},
+    "manage_host": {"type": "bool", "default": False},
     "verify": {"type": "bool", "default": False},
 }
 _REWRITE = "rewrite"
@@ -56,16 +59,22 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             _decide(server, name, resolve_share(server, name, value, memory), options["persist"])
             for name, value in wanted.items()
         ]
-        changes = [decision for decision in decisions if decision.set_it or decision.rewrite]
+        host = Host(server)
+        of_host = host.decisions() if options["manage_host"] else []
+        changes = [decision for decision in decisions if decision.set_it or decision.rewrite] + of_host
         if changes and options["verify"]:
             found = changes[0]
             raise server.error(found.name, f"verification found {found.before or 'nothing'} where {found.after} is wanted")
-        refuse(server, decisions, memory, options["connection"].get("password"))
+        refuse(server, host, decisions, memory, options["connection"].get("password"))
         kind.refuse(server, decisions)
-        if changes and not check_mode:
+        if of_host and not check_mode:
+            host.write()
+        if len(changes) > len(of_host) and not check_mode:
             kind.write(client, server, decisions)
     result = _result(server, changes, options["controls"])
     result["warnings"] = warnings(server, decisions, options["persist"])
+    if not options["manage_host"]:
+        result["warnings"] += host.warnings(server.running, forks(server, decisions))
     return result
 
 
@@ -138,7 +147,7 @@ def _result(server: Server, changes: Iterable[Decision], controls: Mapping[str, 
         "previous": {
             decision.name: server.running[decision.name]
             for decision in changes
-            if decision.set_it and decision.name not in SECRETS
+            if decision.set_it and decision.name in server.running and decision.name not in SECRETS
         },
         "server_version": ".".join(map(str, server.version)),
     }

@@ -76,6 +76,12 @@ options:
         runs on its host, else the host's memory.
     type: str
     default: ""
+  manage_host:
+    description:
+      - Whether the host is the module's to set up too, where it runs as root. C(vm.overcommit_memory) is set to V(1) and
+        transparent huge pages to V(madvise), at once and for each start. Otherwise what hurts a server that forks is warned of.
+    type: bool
+    default: false
   verify:
     description: Fail when something differs, and change nothing.
     type: bool

@@ -55,6 +55,7 @@ def run(server: RedisServer, settings: dict[str, Any], check: bool = False, **op
         "include_file": "",
         "persistence_timeout": 30,
         "memory": "",
+        "manage_host": False,
         "verify": False,
     }
     return _redis_settings.reconcile({**given, **options}, check)
