@@ -79,7 +79,8 @@ options:
   manage_host:
     description:
       - Whether the host is the module's to set up too, where it runs as root. C(vm.overcommit_memory) is set to V(1) and
-        transparent huge pages to V(madvise), at once and for each start. Otherwise what hurts a server that forks is warned of.
+        transparent huge pages to V(madvise), at once and for each start. Otherwise what hurts a server that forks is a
+        warning.
     type: bool
     default: false
   verify:
