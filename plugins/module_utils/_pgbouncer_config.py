@@ -125,6 +125,11 @@ def _carry_out(console: psycopg.Connection[dict[str, Any]], pooler: Pooler, plan
         raise pooler.error(
             "pgbouncer_settings", f"PgBouncer would not load its file as planned: {reason}; nothing was changed"
         )
+    if pooler.file.is_symlink():
+        raise pooler.error(
+            "pgbouncer_connection",
+            f"{pooler.file} is a link, which a new file would replace; start PgBouncer with the file itself",
+        )
     if not os.access(pooler.file.parent, os.W_OK):
         raise not_writable(pooler, PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(pooler.file.parent)))
     if check_mode:

@@ -84,5 +84,7 @@ def connect(connection: Mapping[str, Any]) -> Iterator[Client]:
             f"redis_connection: cannot talk to Redis at {endpoint(connection)}: {error}; "
             "check that the server runs and that the values are right"
         ) from error
+    except redis.ResponseError as error:
+        raise TuningError(f"redis_connection on {endpoint(connection)}: Redis answered: {error}; see its log") from error
     finally:
         client.close()

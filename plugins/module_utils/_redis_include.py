@@ -55,8 +55,8 @@ class Include:
                 new_file(self.path, self.text, owner.st_uid, owner.st_gid)
         except OSError as error:
             raise TuningError(
-                f"redis_include_file on {self.server.endpoint}: {self.path} cannot be written: {error.strerror}; the values "
-                "are in force until the next restart; run as the owner of its folder, or as root"
+                f"redis_include_file on {self.server.endpoint}: {self.path} cannot be written: {error.strerror}; run as "
+                "the owner of its folder, or as root"
             ) from error
 
     def _text(self, decisions: Sequence[Decision]) -> str:

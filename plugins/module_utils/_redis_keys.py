@@ -108,7 +108,8 @@ def _begin(client: Client, options: Mapping[str, Any]) -> Sample:
     for section in ("keyspace", "memory", "replication", "server"):
         pipeline.info(section)
     command = options["connection"]["config_command"]
-    for name in ("hash-max-listpack-entries", "hash-max-listpack-value", "maxmemory-policy"):
+    # Before 7.0 they are called ziplist.
+    for name in ("hash-max-*-entries", "hash-max-*-value", "maxmemory-policy"):
         pipeline.execute_command(command, "GET", name)
     population, databases, memory, replication, about, entries, value, policy = pipeline.execute()
     scratch = options["scratch_database"]

@@ -50,7 +50,7 @@ def fields_of(text: str) -> tuple[dict[str, str], bool] | None:
         return None
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     if not found:
         return None

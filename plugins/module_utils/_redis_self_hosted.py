@@ -58,21 +58,26 @@ class SelfHosted:
             self._wait_for_files(client, server, values, losing)
             _set(client, server, {name: wanted[name] for name in losing}, done)
             _prove(client, server, wanted)
-        except (TuningError, NoPermissionError):
+        except (TuningError, ResponseError):
             _put_back(client, server, done)
             raise
-        if self.include:
-            self.include.write()
-        elif self.persist:
-            _rewrite(client, server, decisions)
+        try:
+            if self.include:
+                self.include.write()
+            elif self.persist:
+                _rewrite(client, server)
+        except TuningError as error:
+            raise _with_what_is_in_force(error, decisions) from error
 
     def _wait_for_files(self, client: Client, server: Server, values: Mapping[str, str], losing: Sequence[str]) -> None:
         """Wait for a whole append-only file where one is wanted, and for a snapshot where that is to do without one."""
         if _AOF in losing:
-            client.execute_command("BGSAVE", "SCHEDULE")
-            _wait(client, server, _AOF, self.timeout, _snapshot_is_whole)
+            before = client.info("persistence")
+            if not before["rdb_bgsave_in_progress"]:
+                client.execute_command("BGSAVE", "SCHEDULE")  # or once the append-only file that is being written is whole
+            _wait(client, server, before, self.timeout, _snapshot_is_whole)
         elif values.get(_AOF) == "yes":
-            _wait(client, server, _AOF, self.timeout, _aof_is_whole)
+            _wait(client, server, server.about, self.timeout, _aof_is_whole)
 
 
 def _losing(wanted: Mapping[str, str], values: Mapping[str, str]) -> list[str]:
@@ -82,36 +87,46 @@ def _losing(wanted: Mapping[str, str], values: Mapping[str, str]) -> list[str]:
     return [_AOF] if wanted.get(_AOF) == "no" and values.get(_SAVE) else []
 
 
-def _aof_is_whole(about: Mapping[str, Any]) -> bool | None:
-    if about["aof_last_bgrewrite_status"] != "ok" or about.get("aof_last_write_status", "ok") != "ok":
+def _aof_is_whole(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool | None:
+    if _has_failed(before, now, "aof_last_bgrewrite_status") or _has_failed(before, now, "aof_last_write_status"):
         return None
-    return not about["aof_rewrite_in_progress"] and not about["aof_rewrite_scheduled"]
+    return (
+        not now["aof_rewrite_in_progress"] and not now["aof_rewrite_scheduled"] and now["aof_last_bgrewrite_status"] == "ok"
+    )
 
 
-def _snapshot_is_whole(about: Mapping[str, Any]) -> bool | None:
-    if about["rdb_bgsave_in_progress"]:
-        return False
-    return True if about["rdb_last_bgsave_status"] == "ok" else None
+def _snapshot_is_whole(before: Mapping[str, Any], now: Mapping[str, Any]) -> bool | None:
+    if _has_failed(before, now, "rdb_last_bgsave_status"):
+        return None
+    # Redis 7.0 counts them, each when it begins.
+    saved = "rdb_saves" if "rdb_saves" in now else "rdb_last_save_time"
+    begun = now[saved] > before[saved] or before["rdb_bgsave_in_progress"]
+    return bool(begun and not now["rdb_bgsave_in_progress"])
+
+
+def _has_failed(before: Mapping[str, Any], now: Mapping[str, Any], status: str) -> bool:
+    """Whether it was well before; one that had failed already is told from a new failure by its success alone."""
+    return bool(before.get(status, "ok") == "ok" and now.get(status, "ok") != "ok")
 
 
 def _wait(
     client: Client,
     server: Server,
-    name: str,
+    before: Mapping[str, Any],
     seconds: float,
-    is_done: Callable[[Mapping[str, Any]], bool | None],
+    is_done: Callable[[Mapping[str, Any], Mapping[str, Any]], bool | None],
 ) -> None:
     """Wait until what writes the data is done; None of ``is_done`` is that it failed."""
     deadline = time.monotonic() + seconds
-    while not (done := is_done(client.info("persistence"))):
+    while not (done := is_done(before, client.info("persistence"))):
         if done is None:
             raise server.error(
-                name,
+                _AOF,
                 "Redis could not write its data to the disk (see its log); nothing was changed, make room and run again",
             )
         if time.monotonic() > deadline:
             raise server.error(
-                name,
+                _AOF,
                 f"Redis has not written its data to the disk in {seconds:.0f} s; nothing was changed, "
                 "set redis_persistence_timeout to more",
             )
@@ -149,23 +164,30 @@ def _prove(client: Client, server: Server, wanted: Mapping[str, str]) -> None:
             )
 
 
-def _rewrite(client: Client, server: Server, decisions: Sequence[Decision]) -> None:
+def _rewrite(client: Client, server: Server) -> None:
     try:
         client.execute_command(server.config_command, "REWRITE")
     except NoPermissionError:
         raise
     except ResponseError as error:
-        applied = [decision for decision in decisions if decision.set_it]
-        names = ", ".join(decision.name for decision in applied)
-        said = f"{names} now in force until the next restart" if applied else "nothing was changed"
         raise TuningError(
-            f"redis_settings on {server.endpoint}: Redis could not write {server.config_file}: {error}; {said}; let the "
-            "server's user write the file and its folder, name redis_include_file, or set redis_persist to false",
-            {
-                "changed": bool(applied),
-                "diff": {
-                    "before": {decision.name: decision.before for decision in applied},
-                    "after": {decision.name: decision.after for decision in applied},
-                },
-            },
+            f"redis_settings on {server.endpoint}: Redis could not write {server.config_file}: {error}; let the server's "
+            "user write the file and its folder, name redis_include_file, or set redis_persist to false"
         ) from error
+
+
+def _with_what_is_in_force(error: TuningError, decisions: Sequence[Decision]) -> TuningError:
+    """The error that nothing outlives a restart, with what has changed until then, for the log."""
+    applied = [decision for decision in decisions if decision.set_it]
+    names = ", ".join(decision.name for decision in applied)
+    said = f"until the next restart there are in force: {names}" if applied else "nothing was changed"
+    return TuningError(
+        f"{error}; {said}",
+        {
+            "changed": bool(applied),
+            "diff": {
+                "before": {decision.name: decision.before for decision in applied},
+                "after": {decision.name: decision.after for decision in applied},
+            },
+        },
+    )

@@ -207,6 +207,22 @@ def test_more_clients_than_file_descriptors_is_refused_with_the_numbers(untuned:
     assert config(untuned, "max_client_conn") == "100"
 
 
+def test_a_link_is_not_replaced(untuned: Services) -> None:
+    file = untuned.pgbouncer_ini
+    real = file.with_name("real.ini")
+    file.rename(real)
+    file.symlink_to(real)
+    try:
+        for check_mode in (True, False):
+            with pytest.raises(
+                TuningError, match="is a link, which a new file would replace; start PgBouncer with the file its"
+            ):
+                run(untuned, check_mode, settings=WANTED)
+        assert file.is_symlink()
+    finally:
+        real.rename(file)
+
+
 def test_a_unit_that_is_none_is_said(untuned: Services) -> None:
     with pytest.raises(
         TuningError, match=r"pgbouncer_limits\.unit: systemd does not tell LimitNOFILE of no-such\.service: "

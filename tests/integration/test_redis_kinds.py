@@ -186,7 +186,9 @@ def test_a_file_of_ours_is_included_where_the_server_may_not_write_its_own(serve
 def test_a_file_that_redis_cannot_write_is_said_with_what_is_in_force(server: RedisServer) -> None:
     server.conf.unlink()
     server.conf.mkdir()
-    with pytest.raises(TuningError, match=r"Redis could not write .*; hz now in force until the next restart") as raised:
+    with pytest.raises(
+        TuningError, match=r"Redis could not write .*; until the next restart there are in force: hz"
+    ) as raised:
         run(server, {"hz": 20})
     assert raised.value.result == {"changed": True, "diff": {"before": {"hz": "10"}, "after": {"hz": "20"}}}
     with server.client() as client:

@@ -189,7 +189,7 @@ def test_a_file_that_cannot_be_written_is_not_reported_as_success(untuned: Servi
     try:
         folder.chmod(0o555)
         with pytest.raises(
-            TuningError, match=r"could not write .*redis\.conf.*maxmemory now in force until the next restart"
+            TuningError, match=r"could not write .*redis\.conf.*until the next restart there are in force: maxmemory"
         ):
             run(untuned, {"maxmemory": "64mb"})
         with untuned.redis_client() as client:

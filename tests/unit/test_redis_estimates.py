@@ -60,6 +60,7 @@ def test_nothing_is_no_sample() -> None:
         ("[1]", None),
         ('{"a": ', None),
         ("{not json}", None),
+        ('{"a":' + "[" * 8000, None),
         ("7", None),
         ("", None),
     ],
