@@ -162,6 +162,24 @@ def test_a_wrong_option_is_one_sentence(
     assert message in errors[0]
 
 
+def test_what_a_failed_task_has_changed_is_in_the_log(untuned: Services, retune: Retune, tmp_path: Path) -> None:
+    folder = untuned.redis_conf.parent
+    mode = folder.stat().st_mode
+    options = ("--limit", "sandbox-redis", "-e", '{"redis_settings": {"maxmemory": "48mb"}, "redis_profile": ""}')
+    try:
+        folder.chmod(0o555)
+        done = retune("apply", "--yes", *options)
+    finally:
+        folder.chmod(mode)
+    assert done.returncode == 1, done.stdout
+    assert "until the next restart there are in force: maxmemory" in done.stderr
+    record = json.loads((tmp_path / "log" / "inventory.jsonl").read_text(encoding="utf-8"))
+    changed = [decision["after"] for decision in record["decisions"] if decision["changed"]]
+    assert (record["outcome"], changed) == ("failed", [{"maxmemory": "48mb"}])
+    with untuned.redis_client() as client:
+        assert client.config_get("maxmemory") == {"maxmemory": str(48 << 20)}
+
+
 def test_a_log_that_cannot_be_written_stops_the_run_before_it_changes_anything(untuned: Services, retune: Retune) -> None:
     before = traces(untuned)
     done = retune("apply", "--yes", RETUNE_LOG_DIRECTORY="/proc/nowhere")
