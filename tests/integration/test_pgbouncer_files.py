@@ -52,7 +52,7 @@ def run(pool: Pool, check_mode: bool = False, **options: Any) -> dict[str, Any]:
     hba = options.pop("hba", None)
     defaults = {"type": "host", "databases": ["all"], "users": ["all"], "address": None, "options": {}}
     rules = None if hba is None else [{**defaults, **rule} for rule in hba]
-    connection = {"connect_timeout": 10, **pool.connection}
+    connection = options.pop("connection", {"connect_timeout": 10, **pool.connection})
     return _pgbouncer_config.reconcile({"connection": connection, **given, **options, "hba": rules}, check_mode)
 
 
@@ -173,6 +173,14 @@ def test_what_cannot_be_is_refused_and_the_old_configuration_serves(pool: Pool, 
     assert files(pool) == before
     with log_in(pool, "leads_app", "old") as connection:
         assert connection.execute("select 1").fetchone() == (1,)
+
+
+def test_a_wrong_password_of_the_console_is_said_without_it(pool: Pool) -> None:
+    before = files(pool)
+    with pytest.raises(TuningError, match=r"pgbouncer_connection.*: .*password authentication failed|SASL") as raised:
+        run(pool, connection={"connect_timeout": 10, **pool.connection, "password": "wr0ng"}, **WANTED)
+    assert "wr0ng" not in str(raised.value)
+    assert (files(pool), _is_let_in(pool, "old")) == (before, True)
 
 
 def test_a_file_of_passwords_that_is_none_is_said_without_its_content(pool: Pool) -> None:
