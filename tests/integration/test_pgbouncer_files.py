@@ -235,7 +235,7 @@ def _killed_at(pool: Pool, place: int) -> None:
 
 @pytest.mark.parametrize("release", RELEASES)
 def test_tls_on_both_sides(services: Services, release: str) -> None:
-    with tls_server() as server, pooler(services, release, {"tuning": PASSWORD}) as pool:
+    with tls_server(LOOPBACK) as server, pooler(services, release, {"tuning": PASSWORD}) as pool:
         owner = pool.ini.stat()
         own = issue(pool.ini.parent, "pool", "localhost", server.authority, host="localhost")
         authority = pool.ini.parent / "authority.crt"

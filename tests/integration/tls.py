@@ -44,7 +44,9 @@ class Issued:
         return self.path.with_suffix(".key")
 
 
-def issue(folder: Path, name: str, common: str, by: Issued | None = None, *, days: int = 2, host: str = "") -> Issued:
+def issue(
+    folder: Path, name: str, common: str, by: Issued | None = None, *, days: int = 2, host: str = "", address: str = ""
+) -> Issued:
     """Make a certificate that is good until ``days`` from now: an authority's where nobody signs it but itself."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
@@ -59,7 +61,9 @@ def issue(folder: Path, name: str, common: str, by: Issued | None = None, *, day
         .add_extension(x509.BasicConstraints(ca=by is None, path_length=None), critical=True)
     )
     if host:
-        names = [x509.DNSName(host), x509.IPAddress(IPv4Address(processes.LOOPBACK))]
+        names: list[x509.GeneralName] = [x509.DNSName(host)]
+        if address:
+            names.append(x509.IPAddress(IPv4Address(address)))
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     made = Issued(builder.sign(by.key if by else key, hashes.SHA256()), key, folder / f"{name}.crt")
     made.path.write_bytes(made.certificate.public_bytes(serialization.Encoding.PEM))
@@ -130,8 +134,8 @@ class TlsServer:
 
 
 @contextmanager
-def tls_server() -> Iterator[TlsServer]:
-    """Start a server with a certificate for `localhost`, and stop it in the end."""
+def tls_server(address: str = "") -> Iterator[TlsServer]:
+    """Start a server with a certificate for `localhost`, and an address, and stop it in the end."""
     account = processes.service_account()
     with tempfile.TemporaryDirectory(prefix="retune-tls-") as name:
         folder = Path(name)
@@ -140,7 +144,7 @@ def tls_server() -> Iterator[TlsServer]:
         made = TlsServer(folder, processes.free_ports(1)[0], authority, issue(folder, "stranger", "Another authority"))
         files.make_folder(made.home, account)
         _run(account, made.home, "initdb", "-D", str(made.data), "-U", "postgres", "-A", "trust", "--no-sync")
-        _configure(made, account)
+        _configure(made, account, address)
         log = made.home / "log"
         try:
             _run(account, made.home, "pg_ctl", "start", "-w", "-D", str(made.data), "-l", str(log))
@@ -152,8 +156,8 @@ def tls_server() -> Iterator[TlsServer]:
             _run(account, made.home, "pg_ctl", "stop", "-w", "-m", "immediate", "-D", str(made.data))
 
 
-def _configure(made: TlsServer, account: processes.Account) -> None:
-    server = issue(made.folder, "server", "localhost", made.authority, host="localhost")
+def _configure(made: TlsServer, account: processes.Account, address: str) -> None:
+    server = issue(made.folder, "server", "localhost", made.authority, host="localhost", address=address)
     expired = issue(made.folder, "expired", "localhost", made.authority, days=-1, host="localhost")
     for issued in (server, expired):
         for path in (issued.path, issued.key_path):
