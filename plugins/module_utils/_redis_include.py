@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
-from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import ALIASES, WORDS
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import present_name
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_server import read_file
-from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import canonical, parse_conf
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import parse_conf
 from ansible_collections.leadgen.tuning.plugins.module_utils._replace_file import new_file, replace_file
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _HEADER = "# Written by Retune. The line that includes this file has to be the last one of redis.conf.\n"
 _PLAIN = re.compile(r"[\w.:/@%*+-]+")
 _CLASS_SIZE = 4
+# Parameters of several words (MULTI_ARG_CONFIG of Redis's src/config.c); all others are one, quoted where it has to be.
+_SEVERAL_WORDS = frozenset({"bind", "latency-tracking-info-percentiles", "oom-score-adj-values", "rdma-bind", "replicaof"})
 
 
 class Include:
@@ -38,8 +40,7 @@ class Include:
         self.text = self._text(decisions)
         found = read_file(server.config_file, {str(self.path): self.text}) or {}
         for decision in decisions:
-            in_file = server.configured(found, decision.name)
-            if in_file is None or canonical(decision.name, in_file, server.running[decision.name]) != decision.value:
+            if server.standing(decision.name, found) != decision.value:
                 raise server.error(
                     decision.name,
                     f"{server.config_file} would not have it after a restart: its last line has to be: include {self.path}",
@@ -61,11 +62,11 @@ class Include:
 
     def _text(self, decisions: Sequence[Decision]) -> str:
         """What the file says already, less the parameters at hand, and these."""
-        named = {ALIASES.get(decision.name, decision.name) for decision in decisions}
+        named = {present_name(decision.name) for decision in decisions}
         kept = []
         for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else [_HEADER.rstrip()]:
             words = parse_conf(line)
-            if not words or ALIASES.get(words[0][0], words[0][0]) not in named:
+            if not words or present_name(words[0][0]) not in named:
                 kept.append(line)
         lines = [line for decision in decisions for line in directives(decision.name, decision.value)]
         return "".join(f"{line}\n" for line in (*kept, *lines))
@@ -81,7 +82,7 @@ def directives(name: str, value: str) -> Iterator[str]:
         parts = value.split()
         for start in range(0, len(parts), _CLASS_SIZE):
             yield f"{name} {' '.join(parts[start : start + _CLASS_SIZE])}"
-    elif name in WORDS or _PLAIN.fullmatch(value):
+    elif name in _SEVERAL_WORDS or _PLAIN.fullmatch(value):
         yield f"{name} {value}"
     else:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\r", "\\r")

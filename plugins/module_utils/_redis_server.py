@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis import endpoint
-from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import ALIASES, DEFAULTS, VALKEY_DEFAULTS
-from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import file_values, parse_conf
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import defaults
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import file_values, parse_conf, standing
 
 if TYPE_CHECKING:
     from ansible_collections.leadgen.tuning.plugins.module_utils._redis import Client
@@ -24,7 +24,6 @@ except ImportError:  # connect() says so
 
 SECTIONS = ("server", "memory", "persistence", "replication", "keyspace")
 _TOO_DEEP = 16
-_OTHER_DEFAULTS_SINCE = 8  # of Valkey
 
 
 @dataclass(frozen=True)
@@ -64,13 +63,10 @@ class Server:
             return f"Valkey {self.about['valkey_version']}"
         return f"Redis {self.about['redis_version']}"
 
-    def configured(self, values: Mapping[str, str], name: str) -> str | None:
-        """What a file with these values stands for; None where it is silent and the default is not known."""
-        newer = ALIASES.get(name, name)
-        if newer in values:
-            return values[newer]
-        is_valkey = int(str(self.about.get("valkey_version", "0")).split(".", maxsplit=1)[0]) >= _OTHER_DEFAULTS_SINCE
-        return (VALKEY_DEFAULTS.get(newer) if is_valkey else None) or DEFAULTS.get(newer)
+    def standing(self, name: str, in_file: Mapping[str, str] | None = None) -> str | None:
+        """What its file, or one with other values, stands for, canonical; None where that cannot be known."""
+        values = self.in_file if in_file is None else in_file
+        return None if values is None else standing(name, values, defaults(self.about))
 
     @property
     def config_file(self) -> str:

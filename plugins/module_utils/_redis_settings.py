@@ -19,9 +19,9 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._redis_judgement im
     warnings,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_kinds import kind_of
-from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import ALIASES, SECRETS
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import SECRETS
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_server import Decision, Server, read_server
-from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import canonical
+from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import canonical, refuse_two_names
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import HIDDEN
 
 ARGUMENT_SPEC: dict[str, Any] = {
@@ -49,6 +49,10 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     given = select({**options, "settings": {**_of_profile(options), **options["settings"]}})
     of_replicas = select({**options, "settings": options["replica_settings"]})
+    try:
+        refuse_two_names({**given, **of_replicas})
+    except ValueError as error:
+        raise TuningError(f"redis_settings on {endpoint(options['connection'])}: {error}") from error
     with connect(options["connection"]) as client:
         names = {name.lower() for name in (*given, *of_replicas, *JUDGED_BY)}
         server = read_server(client, options["connection"], sorted(names))
@@ -89,17 +93,7 @@ def _of_profile(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _lower(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """By names in lower case.
-
-    :raises TuningError: when two names stand for one parameter.
-    """
-    found = {name.lower(): value for name, value in settings.items()}
-    for name in found:
-        if name in ALIASES and ALIASES[name] in found:
-            raise TuningError(
-                f"redis_settings name {name} and {ALIASES[name]}, which are one parameter; take one of them out"
-            )
-    return found
+    return {name.lower(): value for name, value in settings.items()}
 
 
 def _decide(server: Server, name: str, given: Any, persist: bool) -> Decision:
@@ -111,25 +105,12 @@ def _decide(server: Server, name: str, given: Any, persist: bool) -> Decision:
         running = canonical(name, present, present)
     except ValueError as error:
         raise server.error(name, error) from error
-    in_file = _file_value(server, name, present) if persist else None
+    in_file = server.standing(name) if persist else None
     stale_file = in_file is not None and in_file != wanted
     before = running if running != wanted or in_file is None else in_file
     if name in SECRETS:
         return Decision(name, f"{HIDDEN}, another", HIDDEN, wanted, running != wanted, stale_file)
     return Decision(name, before, wanted, wanted, running != wanted, stale_file)
-
-
-def _file_value(server: Server, name: str, present: str) -> str | None:
-    """What the server's file stands for, canonical; None where that cannot be known."""
-    if server.in_file is None:
-        return None
-    text = server.configured(server.in_file, name)
-    if text is None:
-        return None
-    try:
-        return canonical(name, text, server.configured({}, name) or present)
-    except ValueError:
-        return text  # a wrong value: it differs from anything that is right
 
 
 def _result(server: Server, changes: Iterable[Decision], controls: Mapping[str, Any]) -> dict[str, Any]:

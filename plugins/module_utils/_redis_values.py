@@ -4,33 +4,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_parameters import (
-    ALIASES,
+    BOOLEANS,
     ENUM_ALIASES,
     ENUMS,
     FLAGS,
     IMMUTABLE,
     INTEGERS,
     MEMORY,
-    NUMBERS,
-    SECRETS,
     WORDS,
+    present_name,
 )
 
 # memtoull() of Redis's src/util.c: the unit's case is of no account.
 _UNITS = {"": 1, "b": 1, "k": 1000, "kb": 1024, "m": 10**6, "mb": 1024**2, "g": 10**9, "gb": 1024**3}
-_SIZE = re.compile(r"(\d+)\s*([a-zA-Z]*)")
-_PERCENT = re.compile(r"\d{1,3}%")
-_BOOLEANS = {"yes": "yes", "true": "yes", "on": "yes", "no": "no", "false": "no", "off": "no"}
+_SIZE = re.compile(r"([0-9]+)\s*([a-zA-Z]*)")
+_LARGEST = 2**63 - 1
+_PERCENT = re.compile(r"0*(100|[0-9]{1,2})%")
+# What strtoll() reads, as Redis does where several numbers are one value.
+_NATURAL = re.compile(r"\+?[0-9]+")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_OCTAL = re.compile(r"\+?0*([0-7]{1,3})")
+_NUMBER = re.compile(r"\+?(?:0[xX][0-9a-fA-F]+|(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)")
+_YES_AND_NO = {"yes": "yes", "true": "yes", "on": "yes", "no": "no", "false": "no", "off": "no"}
 # keyspaceEventsStringToFlags() of src/notify.c; A stands for all of these.
 _EVENT_CLASSES = "g$lshzxetd"
 _EVENTS = "AKEg$lshzxetdmno"
 _CLIENT_CLASSES = {"normal": "normal", "slave": "replica", "replica": "replica", "pubsub": "pubsub"}
+# A word of a file as sdssplitargs() of src/sds.c reads it: quotes may begin inside of it, and end it.
 _WORD = re.compile(
-    r"""(?<!\S)(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:[^'\\]|\\.)*)'|(?P<bare>[^\s"'][^\s"']*))(?!\S)"""
+    r"""(?<![^ \t\r])(?=[^ \t\r])(?P<bare>[^ \t\r"']*)"""
+    r"""(?:"(?P<double>(?:[^"\\]|\\.)*)"|'(?P<single>(?:\\'|[^'\\]|\\(?!'))*)')?(?![^ \t\r])"""
 )
 _ESCAPE = re.compile(rb"\\(?:x([0-9a-fA-F]{2})|(.))")
 _LISTED_SIZE = 4  # a class, hard limit, soft limit, soft seconds
@@ -60,64 +67,47 @@ def canonical(name: str, given: Any, present: str) -> str:
 
     :raises ValueError: with a reason fit for a person.
     """
-    value = _canonical(name, given, present)
-    if name in IMMUTABLE and value != _canonical(name, present, present):
+    value = _normal(present_name(name), given, present)
+    if present_name(name) in IMMUTABLE and value != _normal(present_name(name), present, present):
         raise ValueError("Redis cannot change it while it runs; set it in redis.conf and restart the server")
     return value
 
 
-def _canonical(name: str, given: Any, present: str) -> str:
-    if name == "save":
-        return _save(given)
+def _normal(name: str, given: Any, present: str) -> str:
     if name == "client-output-buffer-limit":
         return _client_limits(given, present)
-    if name == "notify-keyspace-events" and isinstance(given, bool):
-        raise ValueError("it takes letters; quote them, since YAML reads a bare no as false")
+    if name in _FORMS:
+        return _FORMS[name](given)
     text = _plain(given)
-    kind = _kind_of(name, present)
-    return kind(name, text.strip()) if kind else text
+    if name in WORDS:
+        return " ".join(text.split())
+    if name in FLAGS:
+        return _flags(text, FLAGS[name])
+    if name in MEMORY:
+        return _size(text, MEMORY[name], name == "maxmemory-clients")
+    if name in ENUMS:
+        word = text.strip().lower()
+        return ENUM_ALIASES.get(name, {}).get(word) or _choice(word, ENUMS[name])
+    if name in INTEGERS:
+        return _integer(text.strip(), *INTEGERS[name], present)
+    if name in BOOLEANS:
+        return _boolean(text.strip())
+    return text  # every character of a text counts, and so does its case: a password, a path, a name
 
 
-def _kind_of(name: str, present: str) -> Callable[[str, str], str] | None:
-    """What makes one text of a parameter's spellings; None where every character counts."""
-    if name in SECRETS:
-        return None
-    for names, kind in _KINDS:
-        if name in names:
-            return kind
-    return _boolean if present in ("yes", "no") else None
+def refuse_two_names(names: Iterable[str]) -> None:
+    """See that no parameter is given twice, by two names or in two cases: Redis would take the last.
 
-
-def _size(name: str, text: str) -> str:
-    if name == "maxmemory-clients" and _PERCENT.fullmatch(text):
-        return f"{int(text[:-1])}%" if int(text[:-1]) else "0"
-    return show_bytes(bytes_of(text))
-
-
-def _enum(name: str, text: str) -> str:
-    return ENUM_ALIASES.get(name, {}).get(text.lower()) or _choice(text, ENUMS[name])
-
-
-def _flags(name: str, text: str) -> str:
-    words = {_choice(word, FLAGS[name]) for word in text.split()}
-    return " ".join(word for word in FLAGS[name] if word in words)
-
-
-def _boolean(_name: str, text: str) -> str:
-    if text.lower() not in _BOOLEANS:
-        raise ValueError(f"{text!r} is not yes or no")
-    return _BOOLEANS[text.lower()]
-
-
-def _number(text: str) -> str:
-    try:
-        return f"{float(text):.17g}"
-    except ValueError as error:
-        raise ValueError(f"{text!r} is not a number") from error
+    :raises ValueError: naming both.
+    """
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.setdefault(present_name(name), name)
+        if other != name:
+            raise ValueError(f"{other} and {name} are one parameter; give one of them")
 
 
 def _plain(given: Any) -> str:
-    """What YAML gives as the text that Redis takes."""
     if isinstance(given, bool):  # YAML's own no and yes
         return "yes" if given else "no"
     if isinstance(given, (list, tuple)):
@@ -127,18 +117,100 @@ def _plain(given: Any) -> str:
     return str(given)
 
 
+def _boolean(text: str) -> str:
+    if text.lower() not in _YES_AND_NO:
+        raise ValueError(f"{text!r} is not yes or no")
+    return _YES_AND_NO[text.lower()]
+
+
+def _size(text: str, least: int, or_percent: bool) -> str:
+    percent = _PERCENT.fullmatch(text.strip()) if or_percent else None
+    if percent:
+        return f"{int(percent[1])}%" if int(percent[1]) else "0"
+    size = bytes_of(text)
+    if not least <= size <= _LARGEST:
+        raise ValueError(f"{text} is outside its range, {show_bytes(least)} to {_LARGEST} bytes")
+    return show_bytes(size)
+
+
+def _flags(text: str, choices: tuple[str, ...]) -> str:
+    words = {_choice(word, ("default", *choices)) for word in text.split()}
+    if not words:
+        raise ValueError(f"it takes one or more of default, {', '.join(choices)}")
+    return " ".join(word for word in choices if word in words) or "default"
+
+
 def _choice(text: str, choices: Iterable[str]) -> str:
     if text.lower() not in choices:
         raise ValueError(f"{text!r} is not one of {', '.join(choices)}")
     return text.lower()
 
 
-def _integer(text: str, low: int, high: int | None) -> str:
-    if not re.fullmatch(r"[+-]?\d+", text):
+def _integer(text: str, low: int, high: int | None, present: str) -> str:
+    if not _INTEGER.fullmatch(text):
         raise ValueError(f"{text!r} is not an integer")
-    if int(text) < low or (high is not None and int(text) > high):
+    highest = _LARGEST if high is None else high
+    if not low <= int(text) <= highest and text != present:  # what the server has is legal
         raise ValueError(f"{text} is outside its range, {low} to {'any' if high is None else high}")
     return str(int(text))
+
+
+def _octal(given: Any) -> str:
+    """A mode as CONFIG GET shows it, such as 700."""
+    if isinstance(given, int) and given:
+        raise ValueError("it is octal; quote it, since YAML reads a bare 0700 as the number 448")
+    match = _OCTAL.fullmatch(_plain(given).strip())
+    if not match:
+        raise ValueError(f"{_plain(given)!r} is not an octal number of at most 777")
+    return f"{int(match[1], 8):o}"
+
+
+def _scores(given: Any) -> str:
+    """Three scores for the OOM killer: of a master, a replica and a child."""
+    parts, most = _plain(given).split(), 2000
+    if len(parts) != len(("master", "replica", "child")) or not all(map(_INTEGER.fullmatch, parts)):
+        raise ValueError(f"{_plain(given)!r} is not three integers")
+    if any(abs(int(part)) > most for part in parts):
+        raise ValueError(f"{_plain(given)!r} is outside its range, -{most} to {most}")
+    return " ".join(str(int(part)) for part in parts)
+
+
+def _percentiles(given: Any) -> str:
+    """Percentiles with six decimals at most, for CONFIG GET shows no more of them."""
+    found = []
+    for part in _plain(given).split():
+        number = _number(part)
+        if not 0 <= number <= 100:  # noqa: PLR2004 - a percentage
+            raise ValueError(f"{part} is outside its range, 0 to 100")
+        if number != round(number, 6):
+            raise ValueError(f"{part} has more than the six decimals that Redis shows and writes")
+        found.append(f"{number:.6f}".rstrip("0").rstrip("."))
+    return " ".join(found)
+
+
+def _number(text: str) -> float:
+    """A number as string2d() of src/util.c reads it."""
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text!r} is not a number")
+    return float.fromhex(text) if "x" in text.lower() else float(text)
+
+
+def _master(given: Any) -> str:
+    """A host and a port; empty: none."""
+    parts = _plain(given).split()
+    if [part.lower() for part in parts] in ([], ["no", "one"]):
+        return ""
+    if len(parts) != len(("host", "port")) or not _NATURAL.fullmatch(parts[1]):
+        raise ValueError(f"{_plain(given)!r} is not a host and a port, nor 'no one'")
+    return f"{parts[0]} {int(parts[1])}"
+
+
+def _folder(given: Any) -> str:
+    """A path without what getcwd() leaves out. What .. and a link stand for only the file system knows."""
+    text = _plain(given)
+    if not text.startswith("/"):
+        return text
+    return "/" + "/".join(part for part in text.split("/") if part not in ("", "."))
 
 
 def _save(given: Any) -> str:
@@ -146,13 +218,16 @@ def _save(given: Any) -> str:
     parts = _plain(given).split()
     if parts in ([], ['""']):
         return ""
-    if len(parts) % 2 or not all(part.isdigit() for part in parts):
+    if len(parts) % 2 or not all(map(_NATURAL.fullmatch, parts)) or not all(map(int, parts[::2])):
         raise ValueError(f"{_plain(given)!r} is not pairs of seconds and changes, such as '3600 1 300 100', nor empty")
     pairs = sorted(zip(map(int, parts[::2]), map(int, parts[1::2]), strict=True), reverse=True)
     return " ".join(f"{seconds} {changes}" for seconds, changes in pairs)
 
 
-def _events(text: str) -> str:
+def _events(given: Any) -> str:
+    if isinstance(given, bool):
+        raise ValueError("it takes letters; quote them, since YAML reads a bare no as false")
+    text = _plain(given).strip()
     unknown = set(text) - set(_EVENTS)
     if unknown:
         raise ValueError(f"{''.join(sorted(unknown))!r} are not classes of keyspace events ({_EVENTS})")
@@ -179,10 +254,22 @@ def _limits_by_class(given: Any) -> dict[str, tuple[int, int, int]]:
     limits = {}
     for start in range(0, len(parts), _LISTED_SIZE):
         name, hard, soft, seconds = parts[start : start + _LISTED_SIZE]
-        if name.lower() not in _CLIENT_CLASSES or not seconds.isdigit():
+        if name.lower() not in _CLIENT_CLASSES or not _NATURAL.fullmatch(seconds):
             raise ValueError(f"{' '.join(parts[start : start + _LISTED_SIZE])!r} is not a class of clients with its limits")
         limits[_CLIENT_CLASSES[name.lower()]] = (bytes_of(hard), bytes_of(soft), int(seconds))
     return limits
+
+
+# Parameters with a form of their own.
+_FORMS: dict[str, Callable[[Any], str]] = {
+    "dir": _folder,
+    "latency-tracking-info-percentiles": _percentiles,
+    "notify-keyspace-events": _events,
+    "oom-score-adj-values": _scores,
+    "replicaof": _master,
+    "save": _save,
+    "unixsocketperm": _octal,
+}
 
 
 def parse_conf(text: str) -> list[tuple[str, list[str]]]:
@@ -191,8 +278,8 @@ def parse_conf(text: str) -> list[tuple[str, list[str]]]:
     :raises ValueError: for a line whose quotes do not match, with its number.
     """
     directives = []
-    for number, line in enumerate(text.split("\n"), 1):
-        if not line.strip() or line.lstrip().startswith("#"):
+    for number, line in enumerate((line.strip(" \t\r") for line in text.split("\n")), 1):
+        if not line or line.startswith("#"):
             continue
         words = [_word(match) for match in _WORD.finditer(line)]
         if _WORD.sub("", line).strip():
@@ -202,13 +289,9 @@ def parse_conf(text: str) -> list[tuple[str, list[str]]]:
 
 
 def _word(match: re.Match[str]) -> str:
-    """One word as sdssplitargs() of Redis's src/sds.c reads it: escapes count inside double quotes alone."""
-    if match["double"] is not None:
-        raw = _ESCAPE.sub(_unescape, match["double"].encode("utf-8", "surrogateescape"))
-        return raw.decode("utf-8", "surrogateescape")
-    if match["single"] is not None:
-        return match["single"].replace("\\'", "'")
-    return match["bare"]
+    """The text that a word stands for: escapes count inside double quotes alone."""
+    raw = _ESCAPE.sub(_unescape, (match["double"] or "").encode("utf-8", "surrogateescape"))
+    return match["bare"] + raw.decode("utf-8", "surrogateescape") + (match["single"] or "").replace("\\'", "'")
 
 
 def _unescape(match: re.Match[bytes]) -> bytes:
@@ -218,26 +301,23 @@ def _unescape(match: re.Match[bytes]) -> bytes:
 
 
 def file_values(directives: Iterable[tuple[str, list[str]]]) -> dict[str, str]:
-    """The value that the file gives each parameter: the last one counts, but save points and client limits add up.
-
-    Names are the newer ones where there are two.
-    """
+    """What the file gives each parameter, by present name: the last counts, but save points and client limits add up."""
     values: dict[str, str] = {}
-    for named, words in directives:
-        name = ALIASES.get(named, named)
-        text = " ".join(words)
+    for given_name, words in directives:
+        name, text = present_name(given_name), " ".join(words)
         if name == "client-output-buffer-limit" or (name == "save" and text):
             text = f"{values.get(name, '')} {text}".strip()
         values[name] = text
     return values
 
 
-_KINDS: list[tuple[Collection[str], Callable[[str, str], str]]] = [
-    ({"notify-keyspace-events"}, lambda _name, text: _events(text)),
-    (MEMORY, _size),
-    (ENUMS, _enum),
-    (FLAGS, _flags),
-    (NUMBERS, lambda _name, text: " ".join(map(_number, text.split()))),
-    (INTEGERS, lambda name, text: _integer(text, *INTEGERS[name])),
-    (WORDS, lambda _name, text: " ".join(text.split())),
-]
+def standing(name: str, in_file: Mapping[str, str], defaults: Mapping[str, str]) -> str | None:
+    """What a file with these values stands for, canonical; None where it lacks the parameter and no default is known."""
+    name = present_name(name)
+    text = in_file.get(name, defaults.get(name))
+    if text is None:
+        return None
+    try:
+        return _normal(name, text, defaults.get(name, text))
+    except ValueError:
+        return text  # a wrong value: it differs from anything that is right

@@ -70,6 +70,13 @@ class RedisServer:
             else:
                 return
 
+    def restart(self) -> None:
+        """End it as an operator does, and start it again from its file."""
+        assert self.process
+        self.process.terminate()
+        self.process.wait(10)
+        self.start()
+
     def kill(self) -> None:
         """End it at once, as a crash does."""
         assert self.process
@@ -99,21 +106,23 @@ def redis_server(
 ) -> Iterator[RedisServer]:
     """Start a server, and end it.
 
-    :param conf: more lines of its file, in which ``{folder}`` is its own.
+    :param conf: more lines of its file, in which ``{folder}`` and ``{port}`` are its own.
     :param port: 0 where it listens on none that speaks without TLS; then ``where`` tells how to reach it.
     """
     port = free_ports(1)[0] if port is None else port
     folder = Path(tempfile.mkdtemp(prefix="retune-redis-"))
     account = service_account()
-    text = _CONF.format(host=LOOPBACK, port=port, folder=folder) + conf.format(folder=folder)
+    own = conf.replace("{folder}", str(folder)).replace("{port}", str(port))
+    text = _CONF.format(host=LOOPBACK, port=port, folder=folder) + own
     (folder / "redis.conf").write_text(text, encoding="utf-8")
     user = as_user(account.uid, account.gid)
     if user:
         for path in (folder, *folder.iterdir()):
             os.chown(path, account.uid, account.gid)
     options = {
-        name: value.format(folder=folder) if isinstance(value, str) else value
-        for name, value in (where or {"host": LOOPBACK, "port": port}).items()
+        name: value.replace("{folder}", str(folder)) if isinstance(value, str) else value
+        for name, value in {"host": LOOPBACK, "port": port, **(where or {})}.items()
+        if not (name in ("host", "port") and "unix_socket_path" in (where or {}))
     }
     server = RedisServer(
         release,
