@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,6 +22,13 @@ except ImportError as error:  # reported by connect(), where there is a caller t
     REDIS_MISSING: ImportError | None = error
 else:
     REDIS_MISSING = None
+
+# A client tells the server its library's name and version otherwise: two more round trips, and files to be read for them.
+_SAYS_NOTHING: dict[str, Any] = {"lib_name": None, "lib_version": None}
+with contextlib.suppress(ImportError):
+    from redis.driver_info import DriverInfo  # redis-py 7.1
+
+    _SAYS_NOTHING = {"driver_info": DriverInfo(name=None, lib_version=None)}
 
 CONNECTION_OPTIONS: dict[str, Any] = {
     "host": {"type": "str", "default": "127.0.0.1"},
@@ -65,6 +73,7 @@ def connect(connection: Mapping[str, Any]) -> Iterator[Client]:
     # RESP2: RESP3 starts with HELLO, which a restricted ACL user need not have.
     client = redis.Redis(
         **options,
+        **_SAYS_NOTHING,
         socket_connect_timeout=connection["socket_timeout"],
         decode_responses=True,
         encoding_errors="surrogateescape",  # keys and values may be any bytes

@@ -33,12 +33,18 @@ ARGUMENT_SPEC: dict[str, Any] = {
     **owner_arguments(),
     "persist": {"type": "bool", "default": True},
     "include_file": {"type": "path", "default": ""},
-    "persistence_timeout": {"type": "int", "default": 900},
     "memory": {"type": "str", "default": ""},
     "manage_host": {"type": "bool", "default": False},
     "verify": {"type": "bool", "default": False},
 }
 _REWRITE = "rewrite"
+# Sessions with a TTL are exactly what volatile-lru would evict.
+PROFILES: dict[str, dict[str, Any]] = {
+    "cache": {"maxmemory-policy": "allkeys-lru", "save": "", "appendonly": False},
+    "sessions": {"maxmemory-policy": "noeviction", "save": "", "appendonly": True, "appendfsync": "everysec"},
+    "durable": {"maxmemory-policy": "noeviction", "appendonly": True, "appendfsync": "everysec"},
+    "queue": {"maxmemory-policy": "noeviction"},
+}
 
 
 def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
@@ -83,13 +89,14 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 
 
 def _of_profile(options: Mapping[str, Any]) -> dict[str, Any]:
-    name, profiles = options["profile"], options["profiles"]
-    if name and name not in profiles:
-        raise TuningError(
-            f"redis_profile on {endpoint(options['connection'])}: {name} is none of redis_profiles ({', '.join(profiles)})"
-        )
-    found: dict[str, Any] = profiles[name] if name else {}
-    return found
+    name, profiles = options["profile"], {**PROFILES, **options["profiles"]}
+    if not name:
+        return {}
+    found = profiles.get(name)
+    if not isinstance(found, Mapping):
+        reason = f"is none of {', '.join(profiles)}" if found is None else "has to be a dictionary of parameters"
+        raise TuningError(f"redis_profile on {endpoint(options['connection'])}: {name} {reason}")
+    return dict(found)
 
 
 def _lower(settings: Mapping[str, Any]) -> dict[str, Any]:

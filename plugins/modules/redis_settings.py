@@ -34,11 +34,15 @@ options:
     type: dict
     default: {}
   profile:
-    description: One of O(profiles), whose parameters hold where O(settings) names no others; empty, none.
+    description:
+      - What the data are for. The profile's parameters hold where O(settings) names no others; empty, there is none.
+      - V(cache) evicts by V(allkeys-lru), takes a C(maxmemory), and keeps nothing on the disk. V(sessions) evicts nothing
+        and keeps an append-only file that is synced each second, and no snapshots. V(durable) is the same with snapshots as
+        they are. V(queue) evicts nothing.
     type: str
     default: ""
   profiles:
-    description: Parameters by profile.
+    description: More profiles, or others in the place of those of that name, each with its parameters.
     type: dict
     default: {}
   replica_settings:
@@ -66,10 +70,6 @@ options:
       - For a C(redis.conf) that the server may not write, or that others write. Takes running on the server's host.
     type: path
     default: ""
-  persistence_timeout:
-    description: Seconds in which the append-only file or the snapshot has to be whole, while persistence is switched.
-    type: int
-    default: 900
   memory:
     description:
       - The memory that the server may use, such as V(4gb). Left out, it is the limit of its control group where the module

@@ -220,6 +220,38 @@ def test_what_is_to_fit(settings: dict[str, Any], memory: str, said: str | None)
                 run(server, settings, check=True, memory=memory)
 
 
+PROFILES = {
+    "cache": {"maxmemory-policy": "allkeys-lru", "appendonly": "no", "save": ""},
+    "sessions": {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "save": ""},
+    "durable": {"maxmemory-policy": "noeviction", "appendonly": "yes", "appendfsync": "everysec", "save": "3600 1"},
+    "queue": {"maxmemory-policy": "noeviction", "appendonly": "no", "save": "3600 1"},
+    "ours": {"maxmemory-policy": "allkeys-lfu", "appendonly": "no", "save": "60 100"},
+}
+
+
+@pytest.mark.parametrize(("profile", "expected"), PROFILES.items())
+def test_a_profile_holds_where_nothing_else_is_named(profile: str, expected: dict[str, str]) -> None:
+    with redis_server(conf="save 3600 1\n") as server:
+        given = {"profile": profile, "profiles": {"ours": {"maxmemory-policy": "allkeys-lfu", "save": "60 100"}}}
+        run(server, {"maxmemory": "64mb"}, **given)
+        assert run(server, {"maxmemory": "64mb"}, check=True, **given)["changed"] is False
+        with server.client() as client:
+            assert {name: client.config_get(name)[name] for name in expected} == expected
+        run(server, {"maxmemory": "64mb", "maxmemory-policy": "allkeys-random"}, **given)
+        with server.client() as client:
+            assert client.config_get("maxmemory-policy") == {"maxmemory-policy": "allkeys-random"}
+
+
+def test_a_profile_that_is_none_is_said_with_those_that_are() -> None:
+    with redis_server() as server:
+        with pytest.raises(TuningError, match=r"redis_profile on .*: cash is none of cache, sessions, durable, queue"):
+            run(server, {}, profile="cash")
+        with pytest.raises(TuningError, match=r"redis_profile on .*: mine has to be a dictionary of parameters"):
+            run(server, {}, profile="mine", profiles={"mine": 5})
+        with pytest.raises(TuningError, match=r"maxmemory on .*0 is no limit"):
+            run(server, {}, profile="cache")
+
+
 def test_a_volatile_policy_says_how_many_keys_it_can_evict() -> None:
     with redis_server() as server:
         with server.client() as client:

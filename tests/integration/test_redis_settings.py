@@ -24,7 +24,6 @@ def run(services: Services, settings: dict[str, Any], check: bool = False, **opt
         "profile": "",
         "profiles": {},
         "include_file": "",
-        "persistence_timeout": 30,
         "memory": "",
         "manage_host": False,
     }
