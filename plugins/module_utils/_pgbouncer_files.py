@@ -108,7 +108,7 @@ def _hba_file(pooler: Pooler, options: Mapping[str, Any]) -> NamedFile:
     if auth_type != "hba":
         raise pooler.error("pgbouncer_hba", f"auth_type is {auth_type}, with which no rule is read; set auth_type to hba")
     lines = [_rule(pooler, number, rule) for number, rule in enumerate(options["hba"], 1)]
-    present = [" ".join(line.split()) for line in _present(pooler, "auth_hba_file").splitlines()]
+    present = [line.strip() for line in _present(pooler, "auth_hba_file").splitlines()]
     present = [line for line in present if line and not line.startswith("#")]
     before, after = ([each for each in one if each not in other] for one, other in ((present, lines), (lines, present)))
     shown = ("; ".join(before), "; ".join(after)) if before or after else ("; ".join(present), "; ".join(lines))

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from pathlib import Path
+
+_MADE_BY_MKSTEMP = re.compile(r"\.[a-z0-9_]{8}$")
 
 
 def replace_file(path: Path, text: str) -> None:
@@ -28,7 +31,8 @@ def new_file(path: Path, text: str, uid: int, gid: int) -> None:
 def remove_leftovers(path: Path) -> None:
     """Remove what runs that were killed had begun to write for the file."""
     for left in path.parent.glob(f".{path.name}.*"):
-        left.unlink(missing_ok=True)
+        if _MADE_BY_MKSTEMP.search(left.name):
+            left.unlink(missing_ok=True)
 
 
 def _put(path: Path, text: str, uid: int, gid: int, mode: int) -> None:

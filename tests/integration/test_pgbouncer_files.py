@@ -22,7 +22,7 @@ from tests.integration.tls import PASSWORD, issue, tls_server
 
 SETTINGS: dict[str, Any] = {"auth_type": "hba"}
 CONSOLE = {"databases": ["pgbouncer"], "users": ["pooler_admin"], "address": "127.0.0.0/8", "method": "scram-sha-256"}
-LEADS: dict[str, Any] = {"users": ["leads_app", "odd user"], "address": "127.0.0.0/8", "method": "scram-sha-256"}
+LEADS: dict[str, Any] = {"users": ["leads_app", "odd  user"], "address": "127.0.0.0/8", "method": "scram-sha-256"}
 HBA: list[dict[str, Any]] = [CONSOLE, LEADS, {"address": "0.0.0.0/0", "method": "reject"}]
 WANTED: dict[str, Any] = {"settings": SETTINGS, "hba": HBA, "passwords": {"leads_app": "new pass word"}}
 
@@ -80,7 +80,7 @@ def test_what_the_plan_lists_is_done_and_decides_who_is_let_in(pool: Pool) -> No
     assert done["diff"] == planned["diff"]
     assert done["diff"]["after"]["passwords.leads_app"] == "(hidden)"
     assert "new pass" not in str(done)
-    assert 'leads_app,"odd user"' in done["diff"]["after"]["hba"]
+    assert 'leads_app,"odd  user"' in done["diff"]["after"]["hba"]
     assert run(pool, check_mode=True, **WANTED)["changed"] is False
     run(pool, verify=True, **WANTED)
     with log_in(pool, "leads_app", "new pass word") as connection:
@@ -109,9 +109,12 @@ def test_another_content_is_another_file_and_only_the_former_one_is_kept(pool: P
         "pgbouncer-auth-3.txt",
     ]
     assert live(pool, "auth_file").endswith("pgbouncer-auth-3.txt")
+    # An editor's file beside it is not ours.
+    opened = pool.ini.with_name(".pgbouncer.ini.swp")
+    opened.write_text("an editor's", encoding="utf-8")
     run(pool, passwords={"leads_app": None})
     text = Path(live(pool, "auth_file")).read_text(encoding="utf-8")
-    assert ("leads_app" in text, '"other" "kept"' in text) == (False, True)
+    assert ("leads_app" in text, '"other" "kept"' in text, opened.exists()) == (False, True, True)
 
 
 def test_a_file_that_was_written_and_never_loaded_is_drift(pool: Pool) -> None:
