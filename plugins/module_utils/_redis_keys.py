@@ -277,7 +277,10 @@ def _of_eviction(sample: Sample, options: Mapping[str, Any]) -> list[dict[str, A
     fate = "they are never evicted" if sample.policy.startswith("volatile-") else "they stay until there is no room"
     why = f"{share:.0%} of the keys have no TTL: {fate}"
     found = [_finding("keys without a TTL", sample, 0, why)] if low > options["max_without_ttl"] else []
-    return [audited("redis.eviction", round(share, 4), found, [])]
+    verdict = audited("redis.eviction", round(share, 4), found, [])
+    if sample.policy.startswith("volatile-"):
+        verdict["reason"] = f"{sample.policy} evicts the keys that have a TTL and no others, {1 - share:.0%} of them"
+    return [verdict]
 
 
 def _finding(kind: str, sample: Sample, size: int, why: str, key: Key | None = None) -> dict[str, Any]:

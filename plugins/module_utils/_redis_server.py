@@ -24,6 +24,7 @@ except ImportError:  # connect() says so
 
 SECTIONS = ("server", "memory", "persistence", "replication", "keyspace")
 _TOO_DEEP = 16
+_TITLES = ("redis-server", "valkey-server", "/")
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,8 @@ def read_server(client: Client, where: Mapping[str, Any], names: Iterable[str]) 
 def _pid_here(about: Mapping[str, Any]) -> int | None:
     """The server's process id, where it is a process of this very machine, so that the path of its file means the same here.
 
-    A forwarded port or a container has another process, or none, under the id that the server gives.
+    A forwarded port or a container has another process, or none, under the id that the server gives. A server's title names
+    where it listens, unless proc-title-template or set-proc-title say otherwise; then it is known by the file it was given.
     """
     try:
         with open(f"/proc/{about['process_id']}/cmdline", "rb") as file:
@@ -134,7 +136,9 @@ def _pid_here(about: Mapping[str, Any]) -> int | None:
     except OSError:
         return None
     place = f":{about['tcp_port']}" if about["tcp_port"] else "unixsocket:"
-    return int(about["process_id"]) if title.startswith(("redis-server", "valkey-server", "/")) and place in title else None
+    is_it = title.startswith(_TITLES) and place in title
+    config_file = str(about.get("config_file", ""))
+    return int(about["process_id"]) if is_it or (config_file and config_file in title.split(" ")) else None
 
 
 def read_file(path: str, instead: Mapping[str, str] | None = None) -> dict[str, str] | None:

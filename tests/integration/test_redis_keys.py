@@ -159,6 +159,18 @@ def test_a_replica_is_not_written() -> None:
         look(replica, scratch_database=5)
 
 
+def test_a_volatile_policy_says_which_keys_go() -> None:
+    with redis_server(conf=f"{NO_SNAPSHOTS}maxmemory 64mb\nmaxmemory-policy volatile-lru\n") as server:
+        with server.client() as client:
+            for number in range(10):
+                client.set(f"session:{number}", 1, ex=600 if number < 8 else None)
+        (_hashes, eviction) = look(server)["audit"]
+        assert (eviction["verdict"], eviction["reason"]) == (
+            "pass",
+            "volatile-lru evicts the keys that have a TTL and no others, 80% of them",
+        )
+
+
 def test_an_empty_server_is_unknown() -> None:
     with redis_server() as server:
         (verdict,) = look(server)["audit"]

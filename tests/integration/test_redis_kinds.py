@@ -88,6 +88,13 @@ def test_a_renamed_config(server: RedisServer) -> None:
 
 
 @pytest.mark.parametrize("release", RELEASES)
+def test_a_title_of_its_own(release: str) -> None:
+    with redis_server(release, "set-proc-title no\n") as server:
+        server.conf.write_text(f"{server.conf.read_text(encoding='utf-8')}hz 50\n", encoding="utf-8")
+        assert run(server, {"hz": 10})["needs"] == {"hz": "rewrite"}
+
+
+@pytest.mark.parametrize("release", RELEASES)
 def test_a_unix_socket(release: str) -> None:
     with redis_server(release, "unixsocket {folder}/s\n", port=0, where={"unix_socket_path": "{folder}/s"}) as server:
         brought_about(server)
