@@ -63,13 +63,29 @@ class Include:
     def _text(self, decisions: Sequence[Decision]) -> str:
         """What the file says already, less the parameters at hand, and these."""
         named = {present_name(decision.name) for decision in decisions}
-        kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines() if self.path.exists() else [_HEADER.rstrip()]:
-            words = parse_conf(line)
-            if not words or present_name(words[0][0]) not in named:
-                kept.append(line)
+        try:
+            kept = [
+                line for line in self._present().splitlines() if not named & {present_name(name) for name in _names(line)}
+            ]
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else error
+            raise TuningError(
+                f"redis_include_file on {self.server.endpoint}: {self.path} cannot be read: {reason}; run as its owner, or "
+                "remove it"
+            ) from error
         lines = [line for decision in decisions for line in directives(decision.name, decision.value)]
         return "".join(f"{line}\n" for line in (*kept, *lines))
+
+    def _present(self) -> str:
+        try:
+            return self.path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return _HEADER
+
+
+def _names(line: str) -> list[str]:
+    """The parameter of a line; none in a comment."""
+    return [name for name, _words in parse_conf(line)]
 
 
 def directives(name: str, value: str) -> Iterator[str]:

@@ -190,6 +190,13 @@ def test_a_file_of_ours_is_included_where_the_server_may_not_write_its_own(serve
     assert run(server, {"hz": 50}, check=True, include_file=str(path))["changed"] is False
 
 
+def test_an_included_file_that_is_none_of_redis_is_said(server: RedisServer) -> None:
+    path = server.folder / "retune.conf"
+    path.write_bytes(b'hz 10\nrequirepass "open\n')
+    with pytest.raises(TuningError, match=r"redis_include_file on .* cannot be read: line 1: its quotes do not match"):
+        run(server, {"hz": 20}, include_file=str(path))
+
+
 def test_a_file_that_redis_cannot_write_is_said_with_what_is_in_force(server: RedisServer) -> None:
     server.conf.unlink()
     server.conf.mkdir()
