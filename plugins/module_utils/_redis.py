@@ -55,6 +55,11 @@ def endpoint(connection: Mapping[str, Any]) -> str:
     return str(connection.get("unix_socket_path") or f"{connection.get('host')}:{connection.get('port')}")
 
 
+def answer_of(error: Exception) -> str:
+    """The server's own words: redis-py puts the command before those of a pipeline, with the keys and values in it."""
+    return str(error).rpartition(" caused error: ")[2]
+
+
 @contextmanager
 def connect(connection: Mapping[str, Any]) -> Iterator[Client]:
     """Open one client whose answers are texts.
@@ -86,7 +91,7 @@ def connect(connection: Mapping[str, Any]) -> Iterator[Client]:
     except (redis.AuthenticationError, redis.exceptions.NoPermissionError) as error:
         raise TuningError(
             f"redis_connection on {endpoint(connection)}: Redis refused the user "
-            f"{connection.get('username') or 'default'}: {error}; check its password and its ACL rule"
+            f"{connection.get('username') or 'default'}: {answer_of(error)}; check its password and its ACL rule"
         ) from error
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise TuningError(
@@ -94,6 +99,8 @@ def connect(connection: Mapping[str, Any]) -> Iterator[Client]:
             "check that the server runs and that the values are right"
         ) from error
     except redis.ResponseError as error:
-        raise TuningError(f"redis_connection on {endpoint(connection)}: Redis answered: {error}; see its log") from error
+        raise TuningError(
+            f"redis_connection on {endpoint(connection)}: Redis answered: {answer_of(error)}; see its log"
+        ) from None
     finally:
         client.close()

@@ -8,6 +8,7 @@ while a table that is being resized may return one twice.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
@@ -23,18 +24,13 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._redis_objects impo
     Limits,
     fields_of,
     hash_size,
-    pattern_of,
+    patterns_of,
     string_size,
     uncounted,
 )
 
 if TYPE_CHECKING:
     from ansible_collections.leadgen.tuning.plugins.module_utils._redis import Client
-
-try:
-    from redis.exceptions import NoPermissionError, ResponseError
-except ImportError:  # connect() says so
-    pass
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
@@ -90,15 +86,17 @@ def look(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
 
     :raises TuningError: when the server cannot be reached, refuses a command, or the scratch database is in use.
     """
-    with connect(options["connection"]) as client:
-        try:
-            sample = _begin(client, options)
-            for keys in _batches(client, options, sample):
-                _read(client, options, sample, keys)
-        except NoPermissionError:
-            raise
-        except ResponseError as error:
-            raise TuningError(f"redis_connection on {endpoint(options['connection'])}: {error}") from error
+    with contextlib.ExitStack() as stack:
+        client = stack.enter_context(connect(options["connection"]))
+        sample = _begin(client, options)
+        scratch = None
+        if options["scratch_database"] is not None:
+            # A client of its own, which is in that database or fails: in another one it would write and remove real keys.
+            scratch = stack.enter_context(connect({**options["connection"], "db": options["scratch_database"]}))
+            if scratch.dbsize():
+                raise _not_empty(options)
+        for keys in _batches(client, options, sample):
+            _read(client, scratch, sample, keys)
     return {"changed": False, "report": _report(sample, options), "audit": _verdicts(sample, options)}
 
 
@@ -112,17 +110,24 @@ def _begin(client: Client, options: Mapping[str, Any]) -> Sample:
     for name in ("hash-max-*-entries", "hash-max-*-value", "maxmemory-policy"):
         pipeline.execute_command(command, "GET", name)
     population, databases, memory, replication, about, entries, value, policy = pipeline.execute()
-    scratch = options["scratch_database"]
-    if scratch is not None:
-        where = f"redis_scratch_database {scratch} on {endpoint(options['connection'])}"
-        if replication["role"] != "master":
-            raise TuningError(f"{where}: a replica is not written; leave it out, and the sizes are computed")
-        if f"db{scratch}" in databases or scratch == 0:
-            raise TuningError(f"{where}: it holds keys; name an empty database, or leave it out, and the sizes are computed")
+    if options["scratch_database"] is not None and replication["role"] != "master":
+        raise TuningError(
+            f"redis_scratch_database on {endpoint(options['connection'])}: a replica is not written; leave it out, and the "
+            "sizes are computed"
+        )
+    if options["scratch_database"] == 0:
+        raise _not_empty(options)
     others = sum(about["keys"] for about in databases.values()) - population
     version = tuple(int(part) for part in str(about.get("valkey_version", "0.0")).split(".")[:2])
     limits = Limits(int(entries[1]), int(value[1]), version >= _BUCKETS_SINCE)
     return Sample(population, others, int(memory["used_memory"]), str(policy[1]), limits)
+
+
+def _not_empty(options: Mapping[str, Any]) -> TuningError:
+    return TuningError(
+        f"redis_scratch_database {options['scratch_database']} on {endpoint(options['connection'])}: it holds keys; name an "
+        "empty database, or leave it out, and the sizes are computed"
+    )
 
 
 def _batches(client: Client, options: Mapping[str, Any], sample: Sample) -> Iterator[list[str]]:
@@ -147,7 +152,7 @@ def _batches(client: Client, options: Mapping[str, Any], sample: Sample) -> Iter
         time.sleep((now - began) * (1 / options["load"] - 1))
 
 
-def _read(client: Client, options: Mapping[str, Any], sample: Sample, names: list[str]) -> None:
+def _read(client: Client, scratch: Client | None, sample: Sample, names: list[str]) -> None:
     pipeline = client.pipeline(transaction=False)
     for name in names:
         pipeline.type(name)
@@ -175,30 +180,28 @@ def _read(client: Client, options: Mapping[str, Any], sample: Sample, names: lis
                 fields, replace(sample.limits, value=max(_LARGER_VALUE, sample.limits.value))
             )
             objects.append((key, fields))
-    if options["scratch_database"] is not None and objects:
-        _measure(client, options, sample.limits, objects)
+    if scratch is not None and objects:
+        _measure(scratch, sample.limits, objects)
 
 
-def _measure(client: Client, options: Mapping[str, Any], limits: Limits, objects: list[tuple[Key, dict[str, str]]]) -> None:
+def _measure(scratch: Client, limits: Limits, objects: list[tuple[Key, dict[str, str]]]) -> None:
     """Make the hashes in the scratch database, under the same names, ask what they take, and remove them."""
-    pipeline = client.pipeline(transaction=False)
-    pipeline.execute_command("SELECT", options["scratch_database"])
+    pipeline = scratch.pipeline(transaction=False)
     for key, fields in objects:
         pipeline.hset(key.name, mapping=fields)
         pipeline.pexpire(key.name, _SCRATCH_MILLISECONDS)  # a run that is killed leaves nothing for long
         pipeline.memory_usage(key.name, samples=0)
         pipeline.unlink(key.name)
-    pipeline.execute_command("SELECT", 0)
-    answers = pipeline.execute()[1:-1]
-    for (key, fields), size in zip(objects, answers[2::4], strict=True):
+    for (key, fields), size in zip(objects, pipeline.execute()[2::4], strict=True):
         key.saving = key.size - int(size) - uncounted(fields, limits)
 
 
 def _report(sample: Sample, options: Mapping[str, Any]) -> dict[str, Any]:
     objects = [key for key in sample.keys if key.is_object]
     by_pattern: dict[str, list[Key]] = defaultdict(list)
+    names = patterns_of(key.name for key in sample.keys)
     for key in objects:
-        by_pattern[pattern_of(key.name)].append(key)
+        by_pattern[names[key.name]].append(key)
     patterns = sorted(by_pattern.items(), key=lambda item: -sum(key.size for key in item[1]))[:_PATTERNS]
     return {
         "keys": sample.population,
@@ -226,7 +229,7 @@ def _report(sample: Sample, options: Mapping[str, Any]) -> dict[str, Any]:
             },
         },
         "big_keys": [
-            {"pattern": pattern_of(key.name), "type": key.kind, "bytes": key.size}
+            {"pattern": names[key.name], "type": key.kind, "bytes": key.size}
             for key in sorted(sample.keys, key=lambda key: -key.size)[:_PATTERNS]
             if key.size >= options["big_key_bytes"]
         ],
@@ -286,6 +289,7 @@ def _of_eviction(sample: Sample, options: Mapping[str, Any]) -> list[dict[str, A
 def _finding(kind: str, sample: Sample, size: int, why: str, key: Key | None = None) -> dict[str, Any]:
     """As the audit shows it; the place is a pattern, since a key's name may be somebody's."""
     chosen = [key] if key else [key for key in sample.keys if key.is_object] if "JSON" in kind else sample.keys
-    patterns = Counter(pattern_of(key.name) for key in chosen)
+    names = patterns_of(key.name for key in sample.keys)
+    patterns = Counter(names[key.name] for key in chosen)
     place = ", ".join(pattern for pattern, _count in patterns.most_common(3))
     return {"kind": kind, "database": "", "table": place, "index": "", "bytes": size, "why": why, "statement": ""}

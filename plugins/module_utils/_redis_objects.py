@@ -10,12 +10,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
 # An id: digits, or eight and more that could be a number in base 16 with a digit among them.
 _ID = re.compile(r"(?=[0-9a-f]*\d)[0-9a-f]{8,}|\d+", re.IGNORECASE)
+# So many kinds of keys there may be; names of people are more.
+_FEW = 20
 _INTEGER = re.compile(r"0|-?[1-9]\d{0,18}")
 _OBJECT_HEADER = 16
 _LISTPACK_FRAME = 7
@@ -41,6 +45,17 @@ class Limits:
     buckets: bool = False
 
 
+class _Number(float):
+    """A number that is written as it was."""
+
+    def __new__(cls, text: str) -> _Number:
+        made = super().__new__(cls, text)
+        made.text = text
+        return made
+
+    text: str
+
+
 def fields_of(text: str) -> tuple[dict[str, str], bool] | None:
     """The fields of a JSON object as a hash would have them, and whether one of them is itself an object or a list.
 
@@ -49,20 +64,37 @@ def fields_of(text: str) -> tuple[dict[str, str], bool] | None:
     if not text.lstrip().startswith("{"):
         return None
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_float=_Number)
+        fields = {name: _field(value) for name, value in found.items()}
+        for part in fields.items():
+            _bytes("".join(part))  # half of a character is none that could be written
     except (ValueError, RecursionError):
         return None
-    if not found:
-        return None
-    nested = any(isinstance(value, dict | list) for value in found.values())
+    return (fields, any(isinstance(value, dict | list) for value in found.values())) if fields else None
+
+
+def _field(value: Any) -> str:
+    if isinstance(value, _Number):
+        return value.text
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+
+
+def patterns_of(names: Iterable[str]) -> dict[str, str]:
+    """Each key with its ids taken out, such as lead:* or session:*:cart.
+
+    A part between colons is an id where it looks like one, or where it has more than a few spellings in its place.
+    """
+    parts = {name: _ID.sub("*", _UUID.sub("*", name)).split(":") for name in names}
+    spellings: dict[tuple[int, int], set[str]] = defaultdict(set)
+    for some in parts.values():
+        for place, part in enumerate(some):
+            spellings[len(some), place].add(part)
     return {
-        name: value if isinstance(value, str) else json.dumps(value, separators=(",", ":")) for name, value in found.items()
-    }, nested
-
-
-def pattern_of(key: str) -> str:
-    """The key with its ids taken out, such as lead:* or session:*:cart."""
-    return _ID.sub("*", _UUID.sub("*", key))
+        name: ":".join(
+            "*" if len(spellings[len(some), place]) > _FEW or "@" in part else part for place, part in enumerate(some)
+        )
+        for name, some in parts.items()
+    }
 
 
 def string_size(length: int) -> int:

@@ -124,8 +124,25 @@ def test_a_user_who_may_only_read_suffices(server: RedisServer) -> None:
         client.execute_command("ACL", "SETUSER", "auditor", "on", ">s3cret", *RULE.split())
     where = {**server.connection, "username": "auditor", "password": "s3cret"}
     assert look(server, connection=where, keys=100)["report"]["sampled"] == 100
-    with pytest.raises(TuningError, match="Redis refused the user auditor"):
-        look(server, connection=where, keys=100, scratch_database=5)
+    assert_nothing_is_written(server, connection=where, scratch_database=5)
+    with server.client() as client:
+        client.execute_command("ACL", "SETUSER", "auditor", "+select", "+hset", "+pexpire", "~*")
+    assert_nothing_is_written(server, connection=where, scratch_database=5)
+
+
+def assert_nothing_is_written(server: RedisServer, **options: Any) -> None:
+    """In another database than the scratch one it would remove the very keys that it looks at."""
+    with server.client() as client:
+        before = {name: (client.get(name), client.pttl(name) > 0) for name in client.scan_iter("quote:*", count=1000)}
+        with pytest.raises(TuningError) as raised:
+            look(server, keys=100, **options)
+        assert {name: (client.get(name), client.pttl(name) > 0) for name in before} == before
+    assert "quote:" not in str(raised.value)
+
+
+def test_a_database_that_there_is_not_is_refused(server: RedisServer) -> None:
+    fill(server)
+    assert_nothing_is_written(server, scratch_database=99)
 
 
 def test_the_budget_ends_it(server: RedisServer) -> None:

@@ -13,7 +13,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._redis_objects impo
     Limits,
     fields_of,
     hash_size,
-    pattern_of,
+    patterns_of,
     size_class,
 )
 from hypothesis import given
@@ -54,7 +54,9 @@ def test_nothing_is_no_sample() -> None:
     ("text", "expected"),
     [
         ('{"a": 1, "b": "x"}', ({"a": "1", "b": "x"}, False)),
-        ('  {"a": true, "b": null, "c": 1.50}', ({"a": "true", "b": "null", "c": "1.5"}, False)),
+        ('  {"a": true, "b": null, "c": 1.50}', ({"a": "true", "b": "null", "c": "1.50"}, False)),
+        ('{"a": 1e2, "b": -0.0}', ({"a": "1e2", "b": "-0.0"}, False)),
+        ('{"a": "\\ud800"}', None),
         ('{"a": {"b": [1, 2]}}', ({"a": '{"b":[1,2]}'}, True)),
         ("{}", None),
         ("[1]", None),
@@ -75,12 +77,18 @@ def test_fields_of(text: str, expected: Any) -> None:
         ("lead:1234", "lead:*"),
         ("session:5f2c1a9b7e:cart", "session:*:cart"),
         ("user:123e4567-e89b-12d3-a456-426614174000", "user:*"),
+        ("user:alice.smith@example.com:cart", "user:*:cart"),
         ("config", "config"),
         ("feedback", "feedback"),
     ],
 )
 def test_a_pattern_has_no_ids(key: str, pattern: str) -> None:
-    assert pattern_of(key) == pattern
+    assert patterns_of([key]) == {key: pattern}
+
+
+def test_a_part_of_many_spellings_is_an_id() -> None:
+    names = [f"user:{first}{last}:cart" for first in "abcdefgh" for last in "xyz"]
+    assert set(patterns_of([*names, "page:home", "page:about"]).values()) == {"user:*:cart", "page:home", "page:about"}
 
 
 @given(size=st.integers(1, 1 << 24))
