@@ -36,13 +36,13 @@ ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
     "keys": {"type": "int", "default": 10_000},
     "seconds": {"type": "float", "default": 30.0},
-    "load": {"type": "float", "default": 0.05},
+    "load": {"type": "float", "default": 0.008},
     "scratch_database": {"type": "int"},
     "big_key_bytes": {"type": "int", "default": 1 << 20},
     "min_saving": {"type": "float", "default": 0.05},
     "max_without_ttl": {"type": "float", "default": 0.5},
 }
-_BATCH = 20
+_BATCH = 10
 # A longer string is counted by its first character: reading it would hold others up.
 _LONGEST_READ = 16_384
 _PATTERNS = 10
