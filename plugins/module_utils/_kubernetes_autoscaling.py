@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the autoscaler and the disruption budget of a workload have to be. No I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import managers_of
+
+AUTOSCALING = "kubernetes.autoscaling"
+# Up at once, since a burst of leads does not wait; down slowly, so that the next burst finds the pods still there.
+BEHAVIOR: dict[str, Any] = {
+    "scaleUp": {
+        "stabilizationWindowSeconds": 0,
+        "selectPolicy": "Max",
+        "policies": [
+            {"type": "Percent", "value": 100, "periodSeconds": 60},
+            {"type": "Pods", "value": 4, "periodSeconds": 60},
+        ],
+    },
+    "scaleDown": {
+        "stabilizationWindowSeconds": 300,
+        "selectPolicy": "Max",
+        "policies": [{"type": "Percent", "value": 25, "periodSeconds": 60}],
+    },
+}
+
+
+def autoscaler_of(wish: Mapping[str, Any], present: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The autoscaler that scales the workload, whatever its name; None when none does."""
+    for found in present:
+        target = found["spec"]["scaleTargetRef"]
+        if (target.get("kind"), target.get("name")) == (wish["kind"], wish["name"]):
+            return found
+    return None
+
+
+def budget_of(labels: Mapping[str, str], present: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The disruption budget whose selector matches the pods' labels; None when none does."""
+    for found in present:
+        selector = found["spec"].get("selector") or {}
+        wanted = selector.get("matchLabels") or {}
+        if wanted and not selector.get("matchExpressions") and wanted.items() <= labels.items():
+            return found
+    return None
+
+
+def wanted_autoscaler(wish: Mapping[str, Any], live: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The object to be applied. Metrics of other kinds that are there stay, so memory alone becomes memory and CPU."""
+    wished = wish["autoscaling"]
+    target = {"type": "Utilization", "averageUtilization": wished["cpu_percent"]}
+    cpu = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+    metrics = [cpu if _is_cpu(metric) else metric for metric in live["spec"].get("metrics", ())] if live else []
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {
+            "namespace": wish["namespace"],
+            "name": live["metadata"]["name"] if live else wished["name"] or wish["name"],
+        },
+        "spec": {
+            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": wish["kind"], "name": wish["name"]},
+            "minReplicas": wished["min_replicas"],
+            "maxReplicas": wished["max_replicas"],
+            "metrics": metrics if cpu in metrics else [cpu, *metrics],
+            "behavior": {**BEHAVIOR, **(wished["behavior"] or {})},
+        },
+    }
+
+
+def _is_cpu(metric: Mapping[str, Any]) -> bool:
+    return bool(metric["type"] == "Resource" and metric["resource"]["name"] == "cpu")
+
+
+def wanted_budget(wish: Mapping[str, Any], selector: Mapping[str, str], live: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The object to be applied; ``selector`` is the workload's own ``matchLabels``."""
+    wished = wish["disruption_budget"]
+    given = {"maxUnavailable": wished["max_unavailable"], "minAvailable": wished["min_available"]}
+    spec: dict[str, Any] = {key: _int_or_percent(value) for key, value in given.items() if value is not None}
+    if live is None:
+        spec["selector"] = {"matchLabels": dict(selector)}
+    else:
+        # It has one of the two: the other has to go.
+        spec |= {key: None for key in given if key in live["spec"] and key not in spec}
+    name = live["metadata"]["name"] if live else wished["name"] or wish["name"]
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": {"namespace": wish["namespace"], "name": name},
+        "spec": spec,
+    }
+
+
+def _int_or_percent(value: Any) -> int | str:
+    return int(value) if str(value).isdigit() else str(value)
+
+
+def owner_of_replicas(workload: Mapping[str, Any]) -> list[str]:
+    """The managers besides the autoscaler that set the workload's ``replicas``, and so take turns with it."""
+    # The autoscaler writes through the subresource, as the controller manager or under its own name.
+    ours = ("kube-controller-manager", "horizontal-pod-autoscaler")
+    return [manager for manager in managers_of(workload, ("spec", "replicas")) if manager not in ours]

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a namespace's LimitRanges and ResourceQuotas admit the pods of a template. No I/O.
+
+The server judges a template only when its pods are made, after the apply has been accepted: the rollout then stands still.
+So what its admission would say is worked out before (Kubernetes's documentation, *Limit Ranges* and *Resource Quotas*).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import Decimal
+from typing import Any
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import walk_containers
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_quantities import number
+
+_COMPUTE = ("cpu", "memory")
+
+
+def refused_by_ranges(spec: Mapping[str, Any], ranges: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What the LimitRanges of the namespace refuse of the pod's spec, each with the range's name."""
+    found = []
+    for limit_range in ranges:
+        name = limit_range["metadata"]["name"]
+        for item in limit_range["spec"]["limits"]:
+            if item["type"] == "Container":
+                for _where, container in walk_containers(spec):
+                    what = f"container {container['name']}"
+                    found += [f"LimitRange {name}: {why}" for why in _outside(container.get("resources", {}), item, what)]
+            elif item["type"] == "Pod":
+                found += [f"LimitRange {name}: {why}" for why in _outside(_of_pod(spec), item, "the pod")]
+    return found
+
+
+def _outside(resources: Mapping[str, Any], item: Mapping[str, Any], what: str) -> Iterator[str]:
+    requests, limits = resources.get("requests", {}), resources.get("limits", {})
+    for resource in _COMPUTE:
+        request, limit = (each.get(resource) for each in (requests, limits))
+        least, most, ratio = (item.get(key, {}).get(resource) for key in ("min", "max", "maxLimitRequestRatio"))
+        if least is not None and request is not None and number(request) < number(least):
+            yield f"{what} requests {resource} {request}, and at least {least} is required"
+        if most is not None and limit is not None and number(limit) > number(most):
+            yield f"{what} has the {resource} limit {limit}, and at most {most} is allowed"
+        if (
+            ratio is not None
+            and request is not None
+            and limit is not None
+            and number(limit) > number(ratio) * number(request)
+        ):
+            yield f"{what} has a {resource} limit of more than {ratio} times its request"
+
+
+def refused_by_quotas(
+    before: Mapping[str, Any], after: Mapping[str, Any], pods: int, unavailable: int, quotas: Iterable[Mapping[str, Any]]
+) -> list[str]:
+    """What the ResourceQuotas refuse when pods of the spec ``after`` take the place of those of ``before``.
+
+    A rollout ends only where there is room for all of the new ones in the place of the former, and goes on only where there
+    is room for the first while no more than ``unavailable`` of the former are gone.
+    """
+    found = []
+    old, new = _of_pod(before), _of_pod(after)
+    for quota in quotas:
+        hard, used = (quota.get("status", {}).get(key, {}) for key in ("hard", "used"))
+        if quota["spec"].get("scopes") or quota["spec"].get("scopeSelector"):
+            continue  # of some pods only
+        for key, limit in hard.items():
+            part, resource = _counted(key)
+            if resource is None:
+                continue
+            each, former, now = (
+                number(of.get(name, 0)) for of, name in ((new[part], resource), (old[part], resource), (used, key))
+            )
+            needed = now + max(pods * (each - former), each - unavailable * former if pods else Decimal(0))
+            if each > former and needed > number(limit):
+                found.append(
+                    f"ResourceQuota {quota['metadata']['name']}: the rollout of {pods} pods takes {_shown(needed)} of "
+                    f"{key}, and {limit} is allowed"
+                )
+    return found
+
+
+def unavailable_of(workload: Mapping[str, Any], pods: int) -> int:
+    """How many of the former pods may be gone before a new one is there, by the workload's strategy."""
+    spec = workload["spec"]
+    strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
+    if workload["kind"] != "Deployment":
+        return 1  # one is removed before its successor is made
+    if strategy.get("type") == "Recreate":
+        return pods
+    rolling = strategy.get("rollingUpdate") or {}
+    most = _share(rolling.get("maxUnavailable", "25%"), pods, round_up=False)
+    # Where both are 0 the server takes one to be unavailable, or no rollout would ever begin.
+    return most or int(_share(rolling.get("maxSurge", "25%"), pods, round_up=True) == 0)
+
+
+def surge_of(workload: Mapping[str, Any], pods: int) -> int:
+    """How many pods a rollout may make beyond ``pods``."""
+    strategy = workload["spec"].get("strategy") or {}
+    if workload["kind"] != "Deployment" or strategy.get("type") == "Recreate":
+        return 0
+    return _share((strategy.get("rollingUpdate") or {}).get("maxSurge", "25%"), pods, round_up=True)
+
+
+def _share(given: int | str, pods: int, *, round_up: bool) -> int:
+    if not str(given).endswith("%"):
+        return int(given)
+    hundredths = int(str(given)[:-1]) * pods
+    return -(-hundredths // 100) if round_up else hundredths // 100
+
+
+def _counted(key: str) -> tuple[str, str | None]:
+    part, dot, resource = key.partition(".")
+    if not dot:
+        part, resource = "requests", key
+    return part, resource if part in ("requests", "limits") and resource in _COMPUTE else None
+
+
+def _of_pod(spec: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What the whole pod requests and is limited to: its own resources, else the sum of what runs at the same time.
+
+    Init containers run one after another, before the others; those that go on (sidecars) add to all that start after them.
+    """
+    own = spec.get("resources", {})
+    found: dict[str, dict[str, str]] = {"requests": {}, "limits": {}}
+    for part, totals in found.items():
+        for resource in _COMPUTE:
+            if resource in own.get(part, {}):
+                totals[resource] = own[part][resource]
+                continue
+            total = _sum(spec, part, resource)
+            if total is not None:
+                totals[resource] = _shown(total)
+    return found
+
+
+def _sum(spec: Mapping[str, Any], part: str, resource: str) -> Decimal | None:
+    sidecars, most, is_given = Decimal(0), Decimal(0), False
+    for where, container in walk_containers(spec):
+        quantity = container.get("resources", {}).get(part, {}).get(resource)
+        is_given = is_given or quantity is not None
+        amount = number(quantity or 0)
+        if where == "containers" or container.get("restartPolicy") == "Always":
+            sidecars += amount
+            most = max(most, sidecars)
+        else:
+            most = max(most, sidecars + amount)
+    return most if is_given else None
+
+
+def _shown(amount: Decimal) -> str:
+    mib = amount / (1 << 20)
+    return f"{mib.normalize():f}Mi" if mib >= 1 else f"{amount.normalize():f}"

@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What applying a configuration would change of one object: the server's own dry run tells."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import MANAGER, Cluster, RefusedError
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import (
+    Path,
+    changes,
+    differing,
+    owned_by,
+    smallest,
+)
+
+_FORBIDDEN, _TOO_MANY = 403, 5
+# The field managers that people know by another name.
+_KNOWN = {
+    "argocd-controller": "Argo CD",
+    "argocd-application-controller": "Argo CD",
+    "helm": "Helm",
+    "helm-controller": "Flux",
+    "kubectl-client-side-apply": "kubectl apply",
+    "kubectl-edit": "kubectl edit",
+    "kubectl-patch": "kubectl patch",
+    "kustomize-controller": "Flux",
+}
+_OF_POD, _OF_SPEC = "spec.template.spec.", "spec."
+
+
+@dataclass
+class Change:
+    """An object and what its change takes. ``live`` is None where it is to be made."""
+
+    body: dict[str, Any]
+    live: Mapping[str, Any] | None
+    owners: Mapping[Path, str]
+    control: str  # of what none of ``owners`` owns
+    force: bool = False
+    guaranteed: bool = False  # whether the pods have to be of that QoS class afterwards
+    differences: dict[Path, tuple[Any, Any]] = field(default_factory=dict)
+    planned: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """The object as the plan names it."""
+        return named(self.body)
+
+    @property
+    def changes_template(self) -> bool:
+        """Whether the pods are made anew."""
+        return any(path[:2] == ("spec", "template") for path in self.differences)
+
+
+def named(body: Mapping[str, Any]) -> str:
+    """Namespace, kind and name of an object."""
+    return f"{body['metadata']['namespace']}/{body['kind']}/{body['metadata']['name']}"
+
+
+def shown(path: Path) -> str:
+    """A path as the plan shows it and ``take`` names it: ``containers.api.resources.limits.cpu``."""
+    text = ".".join(path)
+    for prefix in (_OF_POD, _OF_SPEC):
+        if text.startswith(prefix):
+            return text.removeprefix(prefix)
+    return text
+
+
+def plan(
+    cluster: Cluster,
+    wanted: Mapping[str, Any],
+    live: Mapping[str, Any] | None,
+    takes: Callable[[str], bool],
+    *,
+    control: str,
+    owners: Mapping[Path, str] | None = None,
+) -> Change | None:
+    """What makes the object as wanted; None when nothing has to be done, which takes no request.
+
+    :raises TuningError: when the server would refuse it, or another manager owns a field that is not to be taken.
+    """
+    if live and not differing(live, wanted):
+        return None
+    identity = {key: wanted[key] for key in ("apiVersion", "kind")}
+    metadata = {key: wanted["metadata"][key] for key in ("namespace", "name")}
+    content = {key: value for key, value in wanted.items() if key not in identity}
+    body = smallest(live or {}, content, owned_by(live, MANAGER) if live else {})
+    body = {**identity, **body, "metadata": {**body.get("metadata", {}), **metadata}}
+    change = Change(body, live, owners or {}, control)
+    _dry_run(cluster, change, takes)
+    change.differences = changes(live or {**identity, "metadata": metadata}, change.planned, body)
+    return change if change.differences else None
+
+
+def _dry_run(cluster: Cluster, change: Change, takes: Callable[[str], bool]) -> None:
+    try:
+        try:
+            change.planned = cluster.apply(change.body, dry_run=True, force=False)
+        except RefusedError as refused:
+            if not refused.is_conflict:
+                raise
+            _refuse_unless_taken(change, refused, takes)
+            change.force = True
+            change.planned = cluster.apply(change.body, dry_run=True, force=True)
+    except RefusedError as refused:
+        raise refusal(change.body, refused) from refused
+
+
+def _refuse_unless_taken(change: Change, refused: RefusedError, takes: Callable[[str], bool]) -> None:
+    held = [(_path_of(str(cause.get("field", ""))), _manager_of(str(cause.get("message", "")))) for cause in refused.causes]
+    left = [(path, manager) for path, manager in held if not takes(path)]
+    if not left:
+        return
+    managers = ", ".join(dict.fromkeys(known_as(manager) for _path, manager in left))
+    fields = ", ".join(path for path, _manager in left[:_TOO_MANY]) + (" and others" if len(left) > _TOO_MANY else "")
+    raise TuningError(
+        f"{change.name}: {managers} owns {fields}; change it there, render a patch for it (kubernetes_render_directory), or "
+        "name the field in the workload's take"
+    )
+
+
+def known_as(manager: str) -> str:
+    """What people call the program that has that field manager."""
+    return _KNOWN.get(manager, manager)
+
+
+def _path_of(given: str) -> str:
+    """``.spec.template.spec.containers[name="api"].image`` as ``containers.api.image``."""
+    plain = re.sub(r'\[\w+="([^"]*)"\]', r".\1", given).lstrip(".")
+    return shown(tuple(plain.split(".")))
+
+
+def _manager_of(message: str) -> str:
+    found = re.search(r'conflict with "([^"]+)"', message)
+    return found[1] if found else "another manager"
+
+
+def refusal(body: Mapping[str, Any], refused: RefusedError) -> TuningError:
+    """The server's refusal in one sentence."""
+    said = " ".join(str(refused).split())
+    if refused.status == _FORBIDDEN and refused.reason == "Forbidden" and "cannot" in said:
+        return TuningError(f"{named(body)}: {said}; bind the Role of docs/kubernetes.md to this user")
+    return TuningError(f"{named(body)}: the API server refuses it: {said}")

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Carry out a change of one workload, wait for its pods, and put back what it had when they do not come."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import MANAGER, Cluster, RefusedError, collection
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import merge, only_paths, owned_by
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import Change, refusal
+
+GUARANTEED = "Guaranteed"
+_POLL_SECONDS = (0.2, 2.0)  # at first, and at most
+
+
+class RolloutError(Exception):
+    """Why a rollout did not succeed."""
+
+
+def roll_out(cluster: Cluster, change: Change, seconds: float) -> None:
+    """Apply, wait until all pods are new and available, and have their QoS class proved.
+
+    :raises TuningError: when it was refused, or failed and the former fields were applied again.
+    """
+    try:
+        applied = cluster.apply(change.body, dry_run=False, force=change.force)
+    except RefusedError as refused:
+        raise refusal(change.body, refused) from refused
+    if not change.changes_template:
+        return
+    try:
+        wait(cluster, applied, seconds)
+        if change.guaranteed:
+            prove_qos(cluster, applied)
+    except RolloutError as failed:
+        put_back(cluster, change)
+        raise TuningError(
+            f"{change.name}: {failed}; the former fields were applied again, and the server rolls back to them"
+        ) from failed
+
+
+def wait(cluster: Cluster, workload: Mapping[str, Any], seconds: float) -> None:
+    """Wait until the rollout is complete.
+
+    :raises RolloutError: when the workload says that it will not be, or the time is over.
+    """
+    pause, longest = _POLL_SECONDS
+    deadline = time.monotonic() + seconds
+    metadata = workload["metadata"]
+    path = f"{collection(workload['kind'], metadata['namespace'])}/{quote(metadata['name'])}"
+    while True:
+        found = cluster.get(path)
+        if is_complete(workload["kind"], found):
+            return
+        for condition in found.get("status", {}).get("conditions", ()):
+            if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
+                raise RolloutError(f"the rollout makes no progress ({_why(cluster, found)})")
+        if time.monotonic() >= deadline:
+            raise RolloutError(f"the rollout was not complete within {seconds:g} s ({_why(cluster, found)})")
+        time.sleep(pause)
+        pause = min(pause * 1.5, longest)
+
+
+def is_complete(kind: str, workload: Mapping[str, Any]) -> bool:
+    """Whether all pods are of the present template and available."""
+    status, wanted = workload.get("status", {}), workload["spec"].get("replicas", 1)
+    if status.get("observedGeneration", 0) < workload["metadata"]["generation"]:
+        return False
+    if kind == "DaemonSet":
+        wanted = status.get("desiredNumberScheduled", 0)
+        counts = [status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)]
+    else:
+        counts = [status.get(name, 0) for name in ("updatedReplicas", "replicas", "availableReplicas")]
+    return all(count == wanted for count in counts)
+
+
+def prove_qos(cluster: Cluster, workload: Mapping[str, Any]) -> None:
+    """Have the pods themselves say that they are Guaranteed.
+
+    :raises RolloutError: when one is not, as when something adds containers to pods.
+    """
+    for pod in _pods(cluster, workload):
+        found = pod["status"].get("qosClass")
+        if found != GUARANTEED:
+            raise RolloutError(
+                f"pod {pod['metadata']['name']} has the QoS class {found}, since something alters its containers"
+            )
+
+
+def put_back(cluster: Cluster, change: Change) -> None:
+    """Apply the former values of the changed fields; what was not there goes again."""
+    live = change.live or {}
+    former = only_paths(live, {path for path, (before, _after) in change.differences.items() if before is not None})
+    body = merge(owned_by(live, MANAGER), former)
+    identity = {key: change.body[key] for key in ("apiVersion", "kind")}
+    metadata = {key: change.body["metadata"][key] for key in ("namespace", "name")}
+    try:
+        cluster.apply({**body, **identity, "metadata": {**body.get("metadata", {}), **metadata}}, dry_run=False, force=True)
+    except RefusedError as refused:
+        raise TuningError(f"{refusal(change.body, refused)}; it has failed, and could not be put back") from refused
+
+
+def _pods(cluster: Cluster, workload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    labels = workload["spec"]["selector"].get("matchLabels", {})
+    selector = ",".join(f"{name}={value}" for name, value in labels.items())
+    found = cluster.list("Pod", workload["metadata"]["namespace"], labelSelector=selector)
+    return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+
+
+def _why(cluster: Cluster, workload: Mapping[str, Any]) -> str:
+    """What the controller or a waiting container says, in a few words."""
+    for condition in workload.get("status", {}).get("conditions", ()):
+        if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
+            return str(condition.get("message", "its pods cannot be made"))
+    try:
+        for pod in _pods(cluster, workload):
+            for status in pod["status"].get("containerStatuses", ()):
+                waiting = status.get("state", {}).get("waiting", {})
+                if waiting:
+                    return f"container {status['name']} of {pod['metadata']['name']}: {waiting.get('reason')}"
+            ready = [each for each in pod["status"].get("conditions", ()) if each["type"] == "Ready"]
+            if not ready or ready[0]["status"] != "True":
+                return f"pod {pod['metadata']['name']} is not ready"
+    except RefusedError:
+        return "its pods may not be listed"
+    return "its pods are not available yet"
