@@ -17,6 +17,7 @@ Path = tuple[str, ...]
 
 # Of the lists that are applied here, the keys that tell their elements apart (x-kubernetes-list-map-keys).
 LIST_KEYS = {"containers": "name", "env": "name", "initContainers": "name", "volumeMounts": "mountPath", "volumes": "name"}
+_NOTHING: Any = object()
 _QUANTITIES = frozenset({"limits", "requests", "sizeLimit"})
 # What the server itself keeps up to date.
 _OF_SERVER = frozenset({"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"})
@@ -32,15 +33,26 @@ def owned_by(live: Mapping[str, Any], manager: str) -> dict[str, Any]:
 
 
 def managers_of(live: Mapping[str, Any], path: Path) -> list[str]:
-    """Those who own the field at the path, which is of the object and holds no list."""
+    """Those who own the field at the path, or something below it."""
     found = []
     for entry in live.get("metadata", {}).get("managedFields", ()):
         fields: Any = entry["fieldsV1"]
-        for name in path:
-            fields = fields.get(f"f:{name}") if isinstance(fields, Mapping) else None
+        for place, name in enumerate(path):
+            key = LIST_KEYS.get(path[place - 1]) if place else None
+            fields = _below(fields, key, name)
         if fields is not None:
             found.append(str(entry["manager"]))
     return found
+
+
+def _below(fields: Any, key: str | None, name: str) -> Any:
+    if not isinstance(fields, Mapping):
+        return None
+    if key is None:
+        return fields.get(f"f:{name}")
+    return next(
+        (below for named, below in fields.items() if named[:2] == "k:" and json.loads(named[2:]).get(key) == name), None
+    )
 
 
 def _extract(value: Any, fields: Mapping[str, Any]) -> Any:
@@ -139,19 +151,52 @@ def smallest(live: Mapping[str, Any], wanted: Mapping[str, Any], owned: Mapping[
 
 def only_paths(value: Mapping[str, Any], paths: set[Path]) -> dict[str, Any]:
     """The part of an object that is at these paths."""
-    return dict(_prune(value, (), paths) or {})
+    found = _prune(value, (), paths)
+    return {} if found is _NOTHING else dict(found)
 
 
 def _prune(value: Any, path: Path, needed: set[Path]) -> Any:
     children = _children(value, path)
     if not children:
-        return value if path in needed else None
-    kept = {name: _prune(below, (*path, name), needed) for name, below in children}
-    kept = {name: below for name, below in kept.items() if below is not None}
-    if isinstance(value, list):
+        return value if path in needed else _NOTHING
+    pruned = {name: _prune(below, (*path, name), needed) for name, below in children}
+    kept = {name: below for name, below in pruned.items() if below is not _NOTHING}
+    if kept and isinstance(value, list):
         named = LIST_KEYS[path[-1]]
-        return [{named: name, **below} for name, below in kept.items()] or None
-    return kept or None
+        return [{named: name, **below} for name, below in kept.items()]
+    return kept or _NOTHING
+
+
+def nest(values: Mapping[Path, Any]) -> dict[str, Any]:
+    """An object that has these values at these paths, and nothing else."""
+    found: dict[str, Any] = {}
+    for path, value in values.items():
+        nested = value
+        for place in range(len(path) - 1, -1, -1):
+            key = LIST_KEYS.get(path[place - 1]) if place else None
+            nested = [{key: path[place], **nested}] if key else {path[place]: nested}
+        found = merge(found, nested)
+    return found
+
+
+def missing_part(live: Mapping[str, Any], path: Path) -> Path:
+    """The shortest beginning of a path at which the object has nothing; the path itself where it has all of it."""
+    for length in range(1, len(path)):
+        if at(live, path[:length]) is None:
+            return path[:length]
+    return path
+
+
+def is_element(path: Path) -> bool:
+    """Whether an element of a list is at the path."""
+    return len(path) > 1 and path[-2] in LIST_KEYS
+
+
+def without_none(value: Any) -> Any:
+    """The same without what asks for a field to go: server-side apply leaves such a thing out."""
+    if isinstance(value, Mapping):
+        return {name: without_none(below) for name, below in value.items() if below is not None}
+    return [without_none(element) for element in value] if isinstance(value, list) else value
 
 
 def changes(live: Mapping[str, Any], planned: Mapping[str, Any], applied: Mapping[str, Any]) -> dict[Path, tuple[Any, Any]]:
@@ -164,7 +209,8 @@ def changes(live: Mapping[str, Any], planned: Mapping[str, Any], applied: Mappin
     for path in dict.fromkeys((*before, *after)):
         old, new = before.get(path), after.get(path)
         is_default = path not in before and path not in asked
-        if not is_same(path, old, new) and not is_default:
+        is_key = is_element(path[:-1]) and path[-1] == LIST_KEYS[path[-3]]  # said by the path already
+        if not is_same(path, old, new) and not is_default and not is_key:
             found[path] = (old, new)
     return found
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,8 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields 
     Path,
     changes,
     differing,
+    flatten,
+    managers_of,
     owned_by,
     smallest,
 )
@@ -33,6 +35,16 @@ _KNOWN = {
 _OF_POD, _OF_SPEC = "spec.template.spec.", "spec."
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """An object with the fields that are asked for, the object as it is, and which control asks."""
+
+    body: dict[str, Any]
+    live: Mapping[str, Any] | None
+    control: str  # of what none of ``owners`` owns
+    owners: Mapping[Path, str] = field(default_factory=dict)
+
+
 @dataclass
 class Change:
     """An object and what its change takes. ``live`` is None where it is to be made."""
@@ -47,9 +59,19 @@ class Change:
     planned: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def removes(self) -> bool:
+        """Whether a field goes that another manager may own, which server-side apply cannot do."""
+        return None in flatten(self.body).values()
+
+    @property
     def name(self) -> str:
         """The object as the plan names it."""
         return named(self.body)
+
+    def owner(self, path: Path) -> str:
+        """The control that asks for a field, or for something that it belongs to."""
+        parts = (path[:length] for length in range(len(path), 0, -1))
+        return next((self.owners[part] for part in parts if part in self.owners), self.control)
 
     @property
     def changes_template(self) -> bool:
@@ -71,19 +93,12 @@ def shown(path: Path) -> str:
     return text
 
 
-def plan(
-    cluster: Cluster,
-    wanted: Mapping[str, Any],
-    live: Mapping[str, Any] | None,
-    takes: Callable[[str], bool],
-    *,
-    control: str,
-    owners: Mapping[Path, str] | None = None,
-) -> Change | None:
+def plan(cluster: Cluster, asked: Wanted, takes: Callable[[str], bool]) -> Change | None:
     """What makes the object as wanted; None when nothing has to be done, which takes no request.
 
     :raises TuningError: when the server would refuse it, or another manager owns a field that is not to be taken.
     """
+    wanted, live = asked.body, asked.live
     if live and not differing(live, wanted):
         return None
     identity = {key: wanted[key] for key in ("apiVersion", "kind")}
@@ -91,29 +106,38 @@ def plan(
     content = {key: value for key, value in wanted.items() if key not in identity}
     body = smallest(live or {}, content, owned_by(live, MANAGER) if live else {})
     body = {**identity, **body, "metadata": {**body.get("metadata", {}), **metadata}}
-    change = Change(body, live, owners or {}, control)
+    change = Change(body, live, asked.owners, asked.control)
     _dry_run(cluster, change, takes)
     change.differences = changes(live or {**identity, "metadata": metadata}, change.planned, body)
     return change if change.differences else None
 
 
 def _dry_run(cluster: Cluster, change: Change, takes: Callable[[str], bool]) -> None:
+    gone = [path for path, value in flatten(change.body).items() if value is None]
+    held = [(shown(path), manager) for path in gone for manager in managers_of(change.live or {}, path)]
     try:
         try:
             change.planned = cluster.apply(change.body, dry_run=True, force=False)
         except RefusedError as refused:
-            if not refused.is_conflict:
+            change.force = refused.is_conflict
+            if change.force:
+                held += [
+                    (_path_of(str(each.get("field"))), _manager_of(str(each.get("message")))) for each in refused.causes
+                ]
+            if not change.force and not gone:  # what is to go may be what makes the rest invalid
                 raise
-            _refuse_unless_taken(change, refused, takes)
-            change.force = True
+        _refuse_unless_taken(change, held, takes)
+        if gone:
+            change.planned = cluster.merge(change.body, dry_run=True)
+        elif change.force:
             change.planned = cluster.apply(change.body, dry_run=True, force=True)
     except RefusedError as refused:
         raise refusal(change.body, refused) from refused
 
 
-def _refuse_unless_taken(change: Change, refused: RefusedError, takes: Callable[[str], bool]) -> None:
-    held = [(_path_of(str(cause.get("field", ""))), _manager_of(str(cause.get("message", "")))) for cause in refused.causes]
-    left = [(path, manager) for path, manager in held if not takes(path)]
+def _refuse_unless_taken(change: Change, held: Iterable[tuple[str, str]], takes: Callable[[str], bool]) -> None:
+    # Ours is what a merge patch of ours has written.
+    left = [(path, manager) for path, manager in held if manager != MANAGER and not takes(path)]
     if not left:
         return
     managers = ", ".join(dict.fromkeys(known_as(manager) for _path, manager in left))

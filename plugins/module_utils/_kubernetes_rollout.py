@@ -10,7 +10,14 @@ from urllib.parse import quote
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import MANAGER, Cluster, RefusedError, collection
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import merge, only_paths, owned_by
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import (
+    is_element,
+    merge,
+    missing_part,
+    nest,
+    only_paths,
+    owned_by,
+)
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import Change, refusal
 
 GUARANTEED = "Guaranteed"
@@ -27,7 +34,10 @@ def roll_out(cluster: Cluster, change: Change, seconds: float) -> None:
     :raises TuningError: when it was refused, or failed and the former fields were applied again.
     """
     try:
-        applied = cluster.apply(change.body, dry_run=False, force=change.force)
+        if change.removes:
+            # What goes and what comes in its place are one write, so that the pods are made anew once.
+            cluster.merge(change.body, dry_run=False)
+        applied = cluster.apply(change.body, dry_run=False, force=change.force or change.removes)
     except RefusedError as refused:
         raise refusal(change.body, refused) from refused
     if not change.changes_template:
@@ -99,6 +109,10 @@ def put_back(cluster: Cluster, change: Change) -> None:
     identity = {key: change.body[key] for key in ("apiVersion", "kind")}
     metadata = {key: change.body["metadata"][key] for key in ("namespace", "name")}
     try:
+        if change.removes:
+            new = {missing_part(live, path) for path, (before, _after) in change.differences.items() if before is None}
+            gone = nest({path: None for path in new if not is_element(path)})
+            cluster.merge({**merge(former, gone), **identity, "metadata": metadata}, dry_run=False)
         cluster.apply({**body, **identity, "metadata": {**body.get("metadata", {}), **metadata}}, dry_run=False, force=True)
     except RefusedError as refused:
         raise TuningError(f"{refusal(change.body, refused)}; it has failed, and could not be put back") from refused

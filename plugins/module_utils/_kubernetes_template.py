@@ -24,13 +24,14 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._node_options impor
 Sources = Callable[[str, str], Collection[str] | None]
 Fragment = dict[str, Any]
 
-QOS, HEAP, SNAPSHOTS, MONITOR, READINESS, CONNECTIONS = (
+QOS, HEAP, SNAPSHOTS, MONITOR, READINESS, CONNECTIONS, KEEP_ALIVE = (
     "kubernetes.guaranteed_qos",
     "node.heap_limit",
     "node.heap_snapshots",
     "node.event_loop_monitoring",
     "kubernetes.readiness_probes",
     "prisma.connection_limit",
+    "node.keep_alive",
 )
 MONITOR_FOLDER = "/opt/event-loop-monitor"
 MONITOR_FILE = "event-loop-monitor.cjs"
@@ -93,7 +94,8 @@ def intent_of(template: Template, only: Collection[str] | None) -> Intent:
     concerns = {
         QOS: _resources,
         READINESS: _readiness,
-        CONNECTIONS: _environment,
+        CONNECTIONS: partial(_environment, "environment"),
+        KEEP_ALIVE: partial(_environment, "keep_alive"),
         SNAPSHOTS: _diagnostics,
         MONITOR: _monitor,
     }
@@ -109,7 +111,7 @@ def intent_of(template: Template, only: Collection[str] | None) -> Intent:
 def _refuse_unknown_containers(template: Template, intent: Intent) -> None:
     wish = template.wish
     present = [container["name"] for _where, container in walk_containers(template.spec)]
-    for option in ("node_containers", "resources", "readiness_probes", "environment"):
+    for option in ("node_containers", "resources", "readiness_probes", "environment", "keep_alive"):
         for name in wish[option]:
             if name not in present:
                 intent.errors.append(f"{option} names the container {name}, and it has {', '.join(present)}")
@@ -161,8 +163,8 @@ def _port(given: Any) -> int | str:
     return int(given) if str(given).isdigit() else str(given)
 
 
-def _environment(template: Template, _intent: Intent) -> Iterator[Fragment]:
-    for name, variables in template.wish["environment"].items():
+def _environment(option: str, template: Template, _intent: Intent) -> Iterator[Fragment]:
+    for name, variables in template.wish[option].items():
         yield template.fragment(name, {"env": [{"name": key, "value": str(value)} for key, value in variables.items()]})
 
 

@@ -45,6 +45,8 @@ WISH: dict[str, Any] = {
     "guaranteed_qos": {"type": "bool", "default": False},
     "readiness_probes": {"type": "dict", "default": {}},
     "environment": {"type": "dict", "default": {}},
+    "keep_alive": {"type": "dict", "default": {}},
+    "secrets": {"type": "dict", "default": {}, "no_log": True},
     "autoscaling": {
         "type": "dict",
         "options": {
@@ -123,7 +125,7 @@ def _validated(given: dict[str, Any]) -> dict[str, Any]:
 
 def _said(result: Any) -> str:
     """What the validator finds wrong; of unknown options its own message is a list of the known ones."""
-    unknown = sorted(".".join(parts) for parts in result.unsupported_parameters)
+    unknown = sorted(path if isinstance(path, str) else ".".join(path) for path in result.unsupported_parameters)
     return f"there is no option {', '.join(unknown)}" if unknown else "; ".join(result.error_messages)
 
 
@@ -139,9 +141,13 @@ def _refuse(wish: Mapping[str, Any]) -> None:
                 f"readiness_probes.{container}: timeout_seconds {probe['timeout_seconds']} is not below period_seconds "
                 f"{probe['period_seconds']}; a slow answer would still be waited for when the next is due",
             )
-    for container, variables in wish["environment"].items():
-        if not isinstance(variables, Mapping) or "NODE_OPTIONS" in variables:
-            raise _wrong(wish, f"environment.{container} has to be a dictionary, without NODE_OPTIONS, which is merged")
+    for option in ("environment", "keep_alive"):
+        for container, variables in wish[option].items():
+            if not isinstance(variables, Mapping) or "NODE_OPTIONS" in variables:
+                raise _wrong(wish, f"{option}.{container} has to be a dictionary, without NODE_OPTIONS, which is merged")
+    for secret, values in wish["secrets"].items():
+        if not isinstance(values, Mapping) or not values:
+            raise _wrong(wish, f"secrets.{secret} has to be a dictionary of keys and their values")
     if wish["autoscaling"]:
         _refuse_autoscaling(wish)
     if wish["disruption_budget"]:

@@ -41,9 +41,11 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
         variables = task_vars or {}
         arguments = dict(self._task.args)
         controls = [tag for tag in self._task.tags if "." in tag]
-        if "controls" in self.argument_spec:
+        if "only" in self.argument_spec:
+            # A module without `controls` knows the owners itself.
+            has_owners = arguments.get("controls") or (controls and "controls" not in self.argument_spec)
             controls = selected(controls, variables.get("ansible_run_tags", ()), variables.get("ansible_skip_tags", ()))
-            arguments.setdefault("only", controls if arguments.get("controls") else None)
+            arguments.setdefault("only", controls if has_owners else None)
         if self._connection.transport == "local" and not self._play_context.become:
             result.update(self._work_here(arguments))
         else:

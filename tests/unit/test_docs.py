@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import WISH
 
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.leadgen.tuning.plugins"
 MODULES = [
+    "kubernetes_workload",
     "postgres_settings",
     "postgres_databases",
     "postgres_grants",
@@ -33,6 +35,8 @@ MODULES = [
     "redis_round_trips",
 ]
 ROLES = sorted(path.parent.parent.name for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
+# Validated by the module itself, so that an error names the workload.
+OF_ELEMENTS = {"kubernetes_workload": {"workloads": WISH}}
 FACTS = ("type", "elements", "required", "default", "choices")
 
 
@@ -73,6 +77,8 @@ def facts(options: dict[str, Any], inner: str) -> dict[str, Any]:
 @pytest.mark.parametrize("module", MODULES)
 def test_module_takes_what_it_documents(module: str) -> None:
     spec = importlib.import_module(f"{PACKAGE}.module_utils._{module}").ARGUMENT_SPEC
+    for option, elements in OF_ELEMENTS.get(module, {}).items():
+        spec = {**spec, option: {**spec[option], "options": elements}}
     about = documentation(module)
     assert about["module"] == module
     documented = facts(about["options"], "suboptions")
@@ -83,7 +89,8 @@ def test_module_takes_what_it_documents(module: str) -> None:
 @pytest.mark.parametrize("module", MODULES)
 def test_passwords_are_not_logged(module: str) -> None:
     spec = importlib.import_module(f"{PACKAGE}.module_utils._{module}").ARGUMENT_SPEC
-    assert spec["connection"]["options"]["password"]["no_log"] is True
+    secret = "api_key" if module.startswith("kubernetes") else "password"
+    assert spec["connection"]["options"][secret]["no_log"] is True
 
 
 @pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py")))

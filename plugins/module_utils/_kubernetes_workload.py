@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Workloads as the inventory wishes them: read, plan everything, and only then change one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from functools import partial
+from typing import Any
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import RefusedError, connect, connection_argument
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_limits import (
+    refused_by_quotas,
+    refused_by_ranges,
+    surge_of,
+    unavailable_of,
+)
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import Change, plan, shown
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Reading
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_rollout import roll_out
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wanted import Asked, asked_by
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import named, read_wishes, takes
+from ansible_collections.leadgen.tuning.plugins.module_utils._settings import HIDDEN
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **connection_argument(),
+    "workloads": {"type": "list", "elements": "dict", "default": []},
+    "defaults": {"type": "dict", "default": {}},
+    "monitor_script": {"type": "str", "default": ""},
+    "only": {"type": "list", "elements": "str"},
+    "rollout_timeout": {"type": "float", "default": 600.0},
+    "verify": {"type": "bool", "default": False},
+}
+_SHOWN_ERRORS = 5
+
+
+def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
+    """Bring the workloads about, with their autoscalers and budgets; in check mode say what that would change.
+
+    Every change of every workload has passed the server's dry run before the first is made.
+
+    :raises TuningError: for a wrong wish, a refusal of the server, another's field, or a rollout that failed. What had been
+        changed until then is the error's result.
+    """
+    wishes = read_wishes(options)
+    with connect(options["connection"]) as cluster:
+        reading = Reading(cluster)
+        try:
+            reading.read_workloads(wishes)
+            asked, changes = _plan_all(reading, wishes, options)
+        except RefusedError as refused:
+            said = " ".join(str(refused).split())
+            raise TuningError(
+                f"kubernetes_connection, {cluster.host}: {said}; see the Role in docs/kubernetes.md"
+            ) from refused
+        if changes and options["verify"]:
+            path, (before, after) = next(iter(changes[0].differences.items()))
+            raise TuningError(f"{changes[0].name}: verification found {shown(path)} {before} where {after} is wanted")
+        done: list[Change] = []
+        for change in () if check_mode else changes:
+            try:
+                roll_out(cluster, change, options["rollout_timeout"])
+            except TuningError as error:
+                raise TuningError(str(error), _result(done) if done else {}) from error
+            done.append(change)
+    return {
+        **_result(changes),
+        "warnings": [f"{named(each.wish)}: {warning}" for each in asked for warning in each.warnings],
+        "most_pods": {named(each.wish): _most_pods(each) for each in asked},
+    }
+
+
+def _plan_all(
+    reading: Reading, wishes: Iterable[Mapping[str, Any]], options: Mapping[str, Any]
+) -> tuple[list[Asked], list[Change]]:
+    """What is asked for, and what has to be changed, in the inventory's order.
+
+    :raises TuningError: with what is wrong of all of them.
+    """
+    asked: list[Asked] = []
+    changes: list[Change] = []
+    errors: list[str] = []
+    for wish in wishes:
+        try:
+            asked.append(asked_by(reading, wish, options["monitor_script"], options["only"]))
+            changes += _changes(reading, asked[-1])
+        except TuningError as error:
+            errors.append(str(error))
+    if errors:
+        more = [f"and {len(errors) - _SHOWN_ERRORS} more of the kind"] if len(errors) > _SHOWN_ERRORS else []
+        raise TuningError("; ".join([*errors[:_SHOWN_ERRORS], *more]))
+    return asked, changes
+
+
+def _changes(reading: Reading, asked: Asked) -> list[Change]:
+    found = []
+    for wanted in asked.objects:
+        change = plan(reading.cluster, wanted, partial(takes, asked.wish))
+        if change is None:
+            continue
+        change.guaranteed = asked.wish["guaranteed_qos"]
+        refused = _refused_pods(reading, asked.workload, change) if change.changes_template else []
+        if refused:
+            raise TuningError(f"{named(asked.wish)}: {'; '.join(refused)}")
+        if wanted.live is None:
+            reading.expect(wanted.body)  # for the next workload that asks for it
+        found.append(change)
+    return found
+
+
+def _refused_pods(reading: Reading, workload: Mapping[str, Any], change: Change) -> list[str]:
+    """What LimitRanges and ResourceQuotas would refuse of the pods, which the dry run of their workload does not tell."""
+    namespace = workload["metadata"]["namespace"]
+    before, after = (each["spec"]["template"]["spec"] for each in (workload, change.planned))
+    pods = workload["spec"].get("replicas", 1)
+    quotas = reading.all("ResourceQuota", namespace)
+    return [
+        *refused_by_ranges(after, reading.all("LimitRange", namespace)),
+        *refused_by_quotas(before, after, pods, unavailable_of(workload, pods), quotas),
+    ]
+
+
+def _most_pods(asked: Asked) -> int:
+    scaling = asked.wish["autoscaling"]
+    pods: int = scaling["max_replicas"] if scaling else asked.workload["spec"].get("replicas", 1)
+    return pods + surge_of(asked.workload, pods)
+
+
+def _result(changes: Collection[Change]) -> dict[str, Any]:
+    before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
+    owner: dict[str, str] = {}
+    for change in changes:
+        for path, (old, new) in change.differences.items():
+            name = f"{change.name} {shown(path)}"
+            before[name], after[name] = _told(change, old, f"{HIDDEN}, another"), _told(change, new, HIDDEN)
+            owner[name] = change.owner(path)
+    return {"changed": bool(changes), "diff": {"before": before, "after": after}, "owners": owner}
+
+
+def _told(change: Change, value: Any, secret: str) -> Any:
+    """The value as it is shown: of a file how long it is, and of a Secret nothing."""
+    if value is not None and change.body["kind"] == "Secret":
+        return secret
+    return f"{len(value)} characters" if change.body["kind"] == "ConfigMap" and isinstance(value, str) else value
