@@ -78,11 +78,9 @@ def wanted_budget(wish: Mapping[str, Any], selector: Mapping[str, str], live: Ma
     wished = wish["disruption_budget"]
     given = {"maxUnavailable": wished["max_unavailable"], "minAvailable": wished["min_available"]}
     spec: dict[str, Any] = {key: _int_or_percent(value) for key, value in given.items() if value is not None}
+    spec |= {key: None for key in given if key not in spec}  # it has one of the two: the other has to go
     if live is None:
         spec["selector"] = {"matchLabels": dict(selector)}
-    else:
-        # It has one of the two: the other has to go.
-        spec |= {key: None for key in given if key in live["spec"] and key not in spec}
     name = live["metadata"]["name"] if live else wished["name"] or wish["name"]
     return {
         "apiVersion": "policy/v1",

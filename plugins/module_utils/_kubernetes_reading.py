@@ -12,6 +12,8 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import 
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import key_of
 
 Object = dict[str, Any]
+# The annotation of objects that came out of a rendered folder.
+RENDERED = "leadgen.tuning/rendered"
 _FORBIDDEN = 403
 
 
@@ -20,6 +22,7 @@ class Reading:
     """Objects by namespace. What is read once is not read again."""
 
     cluster: Cluster
+    ignores_rendered: bool = False  # so that what came out of a rendered folder is rendered as if it were not there
     workloads: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     _lists: dict[tuple[str, str], list[Object]] = field(default_factory=dict)
     _objects: dict[tuple[str, str, str], Object | None] = field(default_factory=dict)
@@ -51,19 +54,23 @@ class Reading:
     def all(self, kind: str, namespace: str) -> list[Object]:
         """Every object of a kind in a namespace."""
         if (kind, namespace) not in self._lists:
-            self._lists[kind, namespace] = list(self.cluster.list(kind, namespace))
+            self._lists[kind, namespace] = [each for each in self.cluster.list(kind, namespace) if not self._ignores(each)]
         return self._lists[kind, namespace]
 
     def one(self, kind: str, namespace: str, name: str) -> Object | None:
         """One object; None where there is none of that name."""
         if (kind, namespace, name) not in self._objects:
-            self._objects[kind, namespace, name] = self.cluster.find(kind, namespace, name)
+            found = self.cluster.find(kind, namespace, name)
+            self._objects[kind, namespace, name] = None if found and self._ignores(found) else found
         return self._objects[kind, namespace, name]
 
     def expect(self, planned: Object) -> None:
         """Take an object as there, which the plan will have made before it is asked for again."""
         metadata = planned["metadata"]
         self._objects[planned["kind"], metadata["namespace"], metadata["name"]] = planned
+
+    def _ignores(self, found: Mapping[str, Any]) -> bool:
+        return self.ignores_rendered and RENDERED in found["metadata"].get("annotations", {})
 
     def keys(self, namespace: str, kind: str, name: str) -> Collection[str] | None:
         """The keys of a ConfigMap or Secret; none where there is no such object, None where it may not be read."""

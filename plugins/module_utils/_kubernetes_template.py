@@ -37,7 +37,7 @@ MONITOR_FOLDER = "/opt/event-loop-monitor"
 MONITOR_FILE = "event-loop-monitor.cjs"
 MONITOR_PORT = 9465
 _NODE_OPTIONS = "NODE_OPTIONS"
-_HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")
+_OTHER_HANDLERS = ("exec", "grpc", "tcpSocket")
 
 
 @dataclass
@@ -91,7 +91,7 @@ def intent_of(template: Template, only: Collection[str] | None) -> Intent:
     _refuse_unknown_containers(template, intent)
     if intent.errors:
         return intent
-    concerns = {
+    concerns: dict[str, Callable[[Template, Intent], Iterator[Fragment]]] = {
         QOS: _resources,
         READINESS: _readiness,
         CONNECTIONS: partial(_environment, "environment"),
@@ -143,19 +143,18 @@ def _both(limit: Callable[[str], Any], what: str, intent: Intent) -> dict[str, s
 
 def _readiness(template: Template, _intent: Intent) -> Iterator[Fragment]:
     for name, probe in template.wish["readiness_probes"].items():
-        present = template.container(name).get("readinessProbe", {})
         get = {"path": probe["path"], "port": _port(probe["port"]), "scheme": probe["scheme"]}
         wanted = {
             "httpGet": {key: value for key, value in get.items() if value is not None},
             # A probe has one handler: that of another kind has to go.
-            **{handler: None for handler in _HANDLERS if handler in present and handler != "httpGet"},
+            **dict.fromkeys(_OTHER_HANDLERS),
             "initialDelaySeconds": probe["initial_delay_seconds"],
             "periodSeconds": probe["period_seconds"],
             "timeoutSeconds": probe["timeout_seconds"],
             "successThreshold": probe["success_threshold"],
             "failureThreshold": probe["failure_threshold"],
         }
-        kept = {key: value for key, value in wanted.items() if value is not None or key in _HANDLERS}
+        kept = {key: value for key, value in wanted.items() if value is not None or key in _OTHER_HANDLERS}
         yield template.fragment(name, {"readinessProbe": kept})
 
 

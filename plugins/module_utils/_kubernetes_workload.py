@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
@@ -17,6 +18,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_limits 
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import Change, plan, shown
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Reading
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_render import bring_about, files_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_rollout import roll_out
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wanted import Asked, asked_by
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import named, read_wishes, takes
@@ -28,6 +30,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "defaults": {"type": "dict", "default": {}},
     "monitor_script": {"type": "str", "default": ""},
     "only": {"type": "list", "elements": "str"},
+    "render_directory": {"type": "path", "default": ""},
     "rollout_timeout": {"type": "float", "default": 600.0},
     "verify": {"type": "bool", "default": False},
 }
@@ -44,7 +47,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     """
     wishes = read_wishes(options)
     with connect(options["connection"]) as cluster:
-        reading = Reading(cluster)
+        reading = Reading(cluster, ignores_rendered=bool(options["render_directory"]))
         try:
             reading.read_workloads(wishes)
             asked, changes = _plan_all(reading, wishes, options)
@@ -56,6 +59,9 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         if changes and options["verify"]:
             path, (before, after) = next(iter(changes[0].differences.items()))
             raise TuningError(f"{changes[0].name}: verification found {shown(path)} {before} where {after} is wanted")
+        if options["render_directory"]:
+            files = files_of(wanted for each in asked for wanted in each.objects)
+            return {**bring_about(Path(options["render_directory"]), files, check_mode), **_about(asked)}
         done: list[Change] = []
         for change in () if check_mode else changes:
             try:
@@ -63,8 +69,11 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             except TuningError as error:
                 raise TuningError(str(error), _result(done) if done else {}) from error
             done.append(change)
+    return {**_result(changes), **_about(asked)}
+
+
+def _about(asked: Iterable[Asked]) -> dict[str, Any]:
     return {
-        **_result(changes),
         "warnings": [f"{named(each.wish)}: {warning}" for each in asked for warning in each.warnings],
         "most_pods": {named(each.wish): _most_pods(each) for each in asked},
     }
@@ -83,7 +92,8 @@ def _plan_all(
     for wish in wishes:
         try:
             asked.append(asked_by(reading, wish, options["monitor_script"], options["only"]))
-            changes += _changes(reading, asked[-1])
+            if not options["render_directory"]:
+                changes += _changes(reading, asked[-1])
         except TuningError as error:
             errors.append(str(error))
     if errors:

@@ -33,5 +33,9 @@ def secret_values(options: Any) -> set[str]:
         return {secret for element in options for secret in secret_values(element)}
     found: set[str] = set()
     for name, value in options.items() if isinstance(options, Mapping) else ():
+        if name == "secrets" and isinstance(value, Mapping):  # of Kubernetes: by Secret and key
+            found |= {
+                str(secret) for keys in value.values() if isinstance(keys, Mapping) for secret in keys.values() if secret
+            }
         found |= {str(value)} if value and str(name).lower() in _SECRETS else secret_values(value)
     return found

@@ -99,6 +99,19 @@ options:
         description: By container, variables and their values, such as the size of a pool. No secrets, and no NODE_OPTIONS.
         type: dict
         default: {}
+      keep_alive:
+        description:
+          - The same for the variables by which the application is told how long it keeps idle connections, which has to be
+            longer than the ingress does.
+        type: dict
+        default: {}
+      secrets:
+        description:
+          - By Secret, keys and their values, such as a C(DATABASE_URL) with its C(connection_limit). They are never shown.
+            Another value makes the pods anew, by an annotation of theirs.
+          - A Secret that an ExternalSecret or a SealedSecret writes is left to it, and a warning says what it has to hold.
+        type: dict
+        default: {}
       autoscaling:
         description:
           - The HorizontalPodAutoscaler. One that scales the workload already is changed, whatever its name, and keeps its
@@ -155,6 +168,12 @@ options:
     description: Only what these controls ask for is looked at. Left out, the action plugin takes those that C(--tags) names.
     type: list
     elements: str
+  render_directory:
+    description:
+      - For GitOps, a folder that gets what is asked for as a Kustomize component, with patches of what is there and objects
+        that are not; the cluster is only read then. Secrets are left out.
+    type: path
+    default: ""
   rollout_timeout:
     description: Seconds that each rollout may take.
     type: float
