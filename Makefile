@@ -1,5 +1,5 @@
 # Each target does its own set-up; nothing has to be run before it.
-.PHONY: setup demo test test-postgresql-17 lint bench lock docs clean
+.PHONY: setup demo envtest test test-postgresql-17 lint bench lock docs clean
 SHELL := /bin/sh
 BIN := .venv/bin
 COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate --no-header \
@@ -7,6 +7,10 @@ COMPILE = $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-emit-
 
 setup:
 	@tools/setup.sh
+
+# The API server of Kubernetes for the sandbox and the tests; needs Go, and takes some minutes the first time.
+envtest:
+	@tools/envtest.sh
 
 demo: setup
 	@tools/demo.sh
