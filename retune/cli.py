@@ -254,19 +254,28 @@ def _add_sandbox(verbs: argparse._SubParsersAction[_Parser]) -> None:
         action.add_argument("--inventory", type=Path, help="the folder that gets hosts.yml (default: inventories/sandbox)")
         if name == "status":
             action.add_argument("--json", action="store_true")
+        if name == "up":
+            action.add_argument(
+                "--with",
+                dest="extra",
+                action="append",
+                default=[],
+                metavar="SERVICE",
+                help="start this too: kubernetes, an API server with its controllers; may be given again",
+            )
         if name == "load":
             action.add_argument("--seconds", type=int, default=30)
 
 
 def _sandbox(options: argparse.Namespace, project: Path) -> int:
-    from retune.sandbox import Sandbox, SandboxError, grant  # noqa: PLC0415 - imports the services' clients
+    from retune.sandbox import DEFAULT, Sandbox, SandboxError, grant  # noqa: PLC0415 - imports the services' clients
 
     sandbox = Sandbox(options.directory or project / ".sandbox", options.inventory or project / "inventories" / "sandbox")
     try:
         if options.action == "load":
             print(json.dumps(sandbox.load(options.seconds)))
         elif options.action == "up":
-            sandbox.up(grant=lambda: grant(project, sandbox.hosts_file.parent))
+            sandbox.up(services=(*DEFAULT, *options.extra), grant=lambda: grant(project, sandbox.hosts_file.parent))
         elif options.action != "status":
             getattr(sandbox, options.action)()
         if options.action in ("up", "status"):

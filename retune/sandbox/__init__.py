@@ -3,6 +3,6 @@
 
 from .grants import grant
 from .processes import SandboxError
-from .sandbox import Sandbox
+from .sandbox import DEFAULT, Sandbox
 
-__all__ = ["Sandbox", "SandboxError", "grant"]
+__all__ = ["DEFAULT", "Sandbox", "SandboxError", "grant"]

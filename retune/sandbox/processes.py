@@ -82,15 +82,27 @@ def run(account: Account, argv: Sequence[str | Path], cwd: Path) -> subprocess.C
         raise SandboxError(f"{command[0]} did not end within {COMMAND_SECONDS} s: see the logs in {cwd}") from error
 
 
-def owned(folder: Path, uid: int, names: Collection[str]) -> list[psutil.Process]:
-    """The user's processes of these names that work in the folder or name it in their command line."""
+def spawn(account: Account, argv: Sequence[str | Path], cwd: Path, log: Path) -> None:
+    """Starts a program that goes on by itself, in a session of its own; what it says goes to the log."""
+    done = run(account, ["sh", "-c", 'exec setsid -f "$@" >>"$0" 2>&1', log, *argv], cwd)
+    if done.returncode != 0:
+        raise SandboxError(f"{argv[0]} was not started: {(done.stderr or done.stdout).strip()}")
+
+
+def owned(folder: Path, uid: int, names: Collection[str], ending: Sequence[str] = ()) -> list[psutil.Process]:
+    """The user's processes of these names that work in the folder or name it in their command line.
+
+    Where ``ending`` is given, their command line has to end so.
+    """
     mentions = re.compile(re.escape(str(folder)) + r"(?=[/\s'\"]|$)")
     found = []
     for process in psutil.process_iter():
         try:
             if process.uids().real == uid and process.name() in names:
-                command = " ".join(process.cmdline())
-                if Path(process.cwd()).is_relative_to(folder) or mentions.search(command):
+                command = process.cmdline()
+                if ending and command[-len(ending) :] != list(ending):
+                    continue
+                if Path(process.cwd()).is_relative_to(folder) or mentions.search(" ".join(command)):
                     found.append(process)
         except psutil.Error:  # ended meanwhile, or a zombie
             continue

@@ -7,13 +7,15 @@ from typing import Any
 
 from . import home, hosts, load, state
 from .edge import Edge
+from .kubernetes import Kubernetes
 from .pgbouncer import PgBouncer
 from .postgres import Postgres
 from .processes import SandboxError, service_account
 from .redis_server import RedisServer
-from .service import Service
+from .service import Program, Service
 
-KINDS: dict[str, type[Service]] = {kind.name: kind for kind in (Postgres, PgBouncer, RedisServer, Edge)}
+KINDS: dict[str, type[Service]] = {kind.name: kind for kind in (Postgres, PgBouncer, RedisServer, Edge, Kubernetes)}
+DEFAULT = tuple(name for name, kind in KINDS.items() if not kind.optional)
 NOT_UP = "the sandbox is not up: run 'retune sandbox up'"
 GRANTS = "grants"  # among what is complete
 SMALLEST = {"events": 1, "leads": 21, "keys": 1}  # what the load's scripts need
@@ -33,7 +35,7 @@ class Sandbox:
         events: int = 1_000_000,
         leads: int = 100_000,
         keys: int = 20_000,
-        services: Collection[str] = tuple(KINDS),
+        services: Collection[str] = DEFAULT,
         grant: Callable[[], None] | None = None,
     ) -> None:
         """Starts what is not running; data that is there stays, whatever the sizes. Ready when it returns.
@@ -50,6 +52,7 @@ class Sandbox:
         place = home.make(self.directory, self.account)
         with home.locked(place):
             known = state.load(place) or state.create(place)
+            state.add_ports(known)
             state.make_passwords(known)
             # The sizes of complete data stay; those of the rest are asked for now.
             kept = {"events": "postgres", "leads": "postgres", "keys": "redis"}
@@ -74,8 +77,8 @@ class Sandbox:
         with home.locked(place):
             known = state.load(place)
             if known is not None:
-                for name in reversed(KINDS):
-                    KINDS[name](known, self.account).stop()
+                for service in reversed(self._services(known)):
+                    service.stop()
             home.discard(self.directory, place)
 
     def restart(self, services: Collection[str] = ()) -> None:
@@ -127,9 +130,17 @@ def _require_programs(names: Collection[str]) -> None:
     missing = [program for name in names for program in KINDS[name].missing()]
     if not missing:
         return
-    programs = [program.name for program in missing]
-    packages = list(dict.fromkeys(program.package for program in missing))
-    listed = programs[0] if len(programs) == 1 else f"{', '.join(programs[:-1])} and {programs[-1]}"
-    verb = "is" if len(programs) == 1 else "are"
-    noun = "package" if len(packages) == 1 else "packages"
-    raise SandboxError(f"{listed} {verb} not installed: run 'make setup' (Debian {noun} {', '.join(packages)})")
+    packaged, built = [each for each in missing if each.package], [each for each in missing if not each.package]
+    reasons = []
+    if packaged:
+        packages = list(dict.fromkeys(str(program.package) for program in packaged))
+        noun = "package" if len(packages) == 1 else "packages"
+        reasons.append(f"{_listed(packaged)} not installed: run 'make setup' (Debian {noun} {', '.join(packages)})")
+    if built:
+        reasons.append(f"{_listed(built)} not built: run 'make envtest'")
+    raise SandboxError("; ".join(reasons))
+
+
+def _listed(programs: list[Program]) -> str:
+    names = [program.name for program in programs]
+    return f"{names[0]} is" if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]} are"

@@ -19,10 +19,10 @@ READY_SECONDS = 30
 
 @dataclass(frozen=True)
 class Program:
-    """A program and the Debian package that has it."""
+    """A program and the Debian package that has it, or none where `make envtest` builds it."""
 
     name: str
-    package: str
+    package: str | None = None
 
 
 class Service(ABC):
@@ -30,6 +30,8 @@ class Service(ABC):
 
     name: ClassVar[str]
     needs: ClassVar[tuple[Program, ...]]
+    optional: ClassVar[bool] = False  # started only where it is asked for by name
+    ready_seconds: ClassVar[float] = READY_SECONDS
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_seconds: ClassVar[float] = 10
 
@@ -89,7 +91,7 @@ class Service(ABC):
     def start(self) -> None:
         """Starts the service unless it is ready; makes anew what an interrupted start left half made."""
         complete = self.name in self.state.complete
-        if complete and self.pid is not None and processes.poll(self.ready, READY_SECONDS):
+        if complete and self.pid is not None and processes.poll(self.ready, self.ready_seconds):
             return
         self.stop()
         for port in self.ports:
@@ -103,8 +105,8 @@ class Service(ABC):
             files.make_folder(self.folder, self.account)
             self.make()
         self.launch()
-        if not processes.poll(self.ready, READY_SECONDS):
-            raise SandboxError(f"{self.name} was not ready within {READY_SECONDS} s: see the logs in {self.folder}")
+        if not processes.poll(self.ready, self.ready_seconds):
+            raise SandboxError(f"{self.name} was not ready within {self.ready_seconds} s: see the logs in {self.folder}")
         if not complete:
             self.fill()
             self.state.complete.append(self.name)

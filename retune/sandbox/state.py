@@ -10,7 +10,7 @@ from . import files
 from .home import STATE
 from .processes import LOOPBACK, SandboxError, free_ports
 
-PORTS = ("postgres", "pgbouncer", "redis", "edge", "upstream")
+PORTS = ("postgres", "pgbouncer", "redis", "edge", "upstream", "kubernetes")
 SUPERUSER = "postgres"
 APP = "leads_app"
 MIGRATE = "leads_migrate"
@@ -56,9 +56,16 @@ def load(home: Path) -> State | None:
 
 def create(home: Path) -> State:
     """A new state with free ports."""
-    state = State(home, ports=dict(zip(PORTS, free_ports(len(PORTS)), strict=True)))
+    state = State(home)
+    add_ports(state)
     state.save()
     return state
+
+
+def add_ports(state: State) -> None:
+    """Gives a free port to what has none: a sandbox may be older than a service."""
+    lacking = [name for name in PORTS if name not in state.ports]
+    state.ports |= dict(zip(lacking, free_ports(len(lacking)), strict=True))
 
 
 def make_passwords(state: State) -> None:
