@@ -21,6 +21,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils import _postgres_gr
 from psycopg.rows import dict_row
 
 from retune.sandbox import Sandbox, grant
+from tests.integration.kubernetes_server import cluster, namespace  # noqa: F401 - fixtures: here, one server serves all tests
 
 PROJECT = Path(__file__).resolve().parents[2]
 
