@@ -298,6 +298,29 @@ def test_of_a_cluster_the_primary_answers(major: int, tmp_path: Path) -> None:
         assert app.end() == ("done\n", "")
 
 
+def test_of_a_cluster_whose_primary_is_a_launcher_one_worker_answers(major: int, tmp_path: Path) -> None:
+    served = tmp_path / "served.js"
+    served.write_text("require('http').createServer().listen(0, '127.0.0.1');")
+    source = f"""
+        const cluster = require('cluster');
+        cluster.setupPrimary({{ exec: {str(served)!r} }});
+        const workers = [cluster.fork(), cluster.fork()];
+        let online = 0;
+        cluster.on('listening', () => {{
+            if (++online !== 2) return;
+            {IDLE}
+            console.log(workers.map((worker) => worker.process.pid).join(' '));
+        }});
+        process.stdin.on('end', () => cluster.disconnect());
+    """
+    with application(major, tmp_path, source, name="pm2-runtime") as app:
+        workers = [int(pid) for pid in app.line().split()]
+        eventually(lambda: answers(app))
+        [listener] = listeners(app.port)
+        assert listener in workers
+        assert app.end() == ("done\n", "")
+
+
 def test_a_forked_process_says_that_the_port_is_taken(major: int, tmp_path: Path) -> None:
     source = f"""
         if (process.send) process.send(0);
