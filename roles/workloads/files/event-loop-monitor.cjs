@@ -23,7 +23,7 @@ const CONNECTIONS = 32
 // Programs that start the application as a process of their own, which inherits NODE_OPTIONS: the port is for that one.
 const LAUNCHERS = [
   'npm npx pnpm pnpx yarn yarnpkg corepack concurrently cross-env cross-env-shell dotenv env-cmd nest nodemon',
-  'npm-run-all run-p run-s pm2 pm2-runtime ts-node-dev tsx turbo',
+  'npm-run-all run-p run-s pm2-runtime ts-node-dev tsx turbo',
 ].join(' ').replace(/ /g, '|')
 // Such as npm, npm-cli.js and yarn-4.1.0.cjs.
 const LAUNCHER = new RegExp(`^(${LAUNCHERS})(-cli)?(-\\d[\\w.-]*)?(\\.[cm]?js)?$`)
