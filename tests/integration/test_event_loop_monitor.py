@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -32,15 +33,18 @@ IDLE = "process.stdin.on('end', () => console.log('done')).resume(); console.log
 STALLS_WHEN_TOLD = f"{STALL} process.on('SIGUSR2', stall); {IDLE}"
 BUSY = f"{STALL} setInterval(stall, 10).unref(); {IDLE}"
 BRIEF = "console.log('ready'); setTimeout(() => console.log('done'), 100);"
-SECONDS = 4
+SECONDS = 8
 TIMED = f"console.log('ready'); setTimeout(() => console.log('done'), {SECONDS * 1000}); process.stdin.resume();"
 
 pytestmark = pytest.mark.parametrize("major", VERSIONS)
 
 
 def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """Of those that no system gives to outgoing connections: one of these could come between."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,15 @@ class Application:
 
     def end(self, timeout: float = PATIENCE) -> tuple[str, str]:
         """What it wrote to stdout and stderr until it ended, by itself, once its input is over."""
-        written = self.process.communicate(timeout=timeout)
-        assert self.process.returncode == 0, written
+        process = self.process
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.close()
+        status = process.wait(timeout)
+        # Not by communicate(): it passes over what was read ahead with a line.
+        written = process.stdout.read(), process.stderr.read()
+        assert status == 0, written
         return written
 
     def cpu_seconds(self) -> float:
