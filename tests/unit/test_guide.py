@@ -22,7 +22,7 @@ IDS = {control["id"] for control in CONTROLS}
 
 KINDS = {"enforced", "measured", "checked_in_code"}
 STATUSES = {"built", "planned"}
-ROLES = {"postgres", "pgbouncer", "redis", "workloads", "ingress", "cdn", "edge", "tools", "runner"}
+ROLES = {"postgres", "pgbouncer", "redis", "kubernetes", "workloads", "ingress", "cdn", "edge", "tools", "runner"}
 OPERATORS = {"<", ">", "=="}
 FIELDS = {"id", "section", "recommendation", "kind", "role", "proof", "status"}
 SECTIONS = {
