@@ -81,6 +81,11 @@ def condition(cluster: Cluster, namespace: str, name: str, kind: str) -> tuple[s
     return known.get(kind, ("", ""))
 
 
+def phases(cluster: Cluster, namespace: str) -> list[str]:
+    _, pods = cluster.request("GET", f"/api/v1/namespaces/{namespace}/pods")
+    return [each["status"]["phase"] for each in pods["items"]]
+
+
 @needs_programs
 def test_up_status_and_down(sandbox: Sandbox) -> None:
     api = up(sandbox)
@@ -182,8 +187,7 @@ def test_a_rollout_of_pods_that_are_never_ready_fails_until_they_may_be(cluster:
     late = ("False", "ProgressDeadlineExceeded")
     assert processes.poll(lambda: condition(cluster, namespace, "api", "Progressing") == late, SECONDS)
     assert condition(cluster, namespace, "api", "Available")[0] == "False"
-    _, pods = cluster.request("GET", f"/api/v1/namespaces/{namespace}/pods")
-    assert [each["status"]["phase"] for each in pods["items"]] == ["Running", "Running"]
+    assert processes.poll(lambda: phases(cluster, namespace) == ["Running", "Running"], SECONDS)
 
     patch = {"spec": {"template": {"metadata": {"annotations": {NEVER_READY: None}}}}}
     assert cluster.request("PATCH", f"{place}/api", patch, "application/merge-patch+json")[0] == 200
