@@ -12,7 +12,13 @@ from typing import NamedTuple
 
 from retune.project import find_environment, log_directory
 
-_NEEDED = {"ansible-core": ("2.16", "2.22"), "ansible-runner": ("2.4", ""), "psycopg": ("3.1", ""), "redis": ("5", ""), "kubernetes": ("31", "")}
+_NEEDED = {
+    "ansible-core": ("2.16", "2.22"),
+    "ansible-runner": ("2.4", ""),
+    "psycopg": ("3.1", ""),
+    "redis": ("5", ""),
+    "kubernetes": ("31", ""),
+}
 
 
 class Finding(NamedTuple):

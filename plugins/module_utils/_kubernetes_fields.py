@@ -17,6 +17,7 @@ Path = tuple[str, ...]
 
 # Of the lists that are applied here, the keys that tell their elements apart (x-kubernetes-list-map-keys).
 LIST_KEYS = {"containers": "name", "env": "name", "initContainers": "name", "volumeMounts": "mountPath", "volumes": "name"}
+_OF_DAEMON_SETS = "deprecated.daemonset.template.generation"
 _NOTHING: Any = object()
 _QUANTITIES = frozenset({"limits", "requests", "sizeLimit"})
 # What the server itself keeps up to date.
@@ -217,6 +218,8 @@ def changes(live: Mapping[str, Any], planned: Mapping[str, Any], applied: Mappin
 
 def _comparable(value: Mapping[str, Any]) -> dict[str, Any]:
     metadata = {name: below for name, below in value.get("metadata", {}).items() if name not in _OF_SERVER}
+    if _OF_DAEMON_SETS in metadata.get("annotations", {}):
+        metadata["annotations"] = {key: each for key, each in metadata["annotations"].items() if key != _OF_DAEMON_SETS}
     return {**{name: below for name, below in value.items() if name != "status"}, "metadata": metadata}
 
 

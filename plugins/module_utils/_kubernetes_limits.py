@@ -71,8 +71,8 @@ def refused_by_quotas(
             each, former, now = (
                 number(of.get(name, 0)) for of, name in ((new[part], resource), (old[part], resource), (used, key))
             )
-            needed = now + max(pods * (each - former), each - unavailable * former if pods else Decimal(0))
-            if each > former and needed > number(limit):
+            needed = now + max(pods * (each - former), each - unavailable * former)
+            if pods and needed > number(limit):
                 found.append(
                     f"ResourceQuota {quota['metadata']['name']}: the rollout of {pods} pods takes {_shown(needed)} of "
                     f"{key}, and {limit} is allowed"

@@ -24,6 +24,10 @@ GUARANTEED = "Guaranteed"
 _POLL_SECONDS = (0.2, 2.0)  # at first, and at most
 
 
+class UnfollowedError(TuningError):
+    """A change was made, and nothing can be told of its rollout."""
+
+
 class RolloutError(Exception):
     """Why a rollout did not succeed."""
 
@@ -31,6 +35,7 @@ class RolloutError(Exception):
 def roll_out(cluster: Cluster, change: Change, seconds: float) -> None:
     """Apply, wait until all pods are new and available, and have their QoS class proved.
 
+    :raises UnfollowedError: when it was applied, and what became of it could not be seen.
     :raises TuningError: when it was refused, or failed and the former fields were applied again.
     """
     try:
@@ -46,6 +51,8 @@ def roll_out(cluster: Cluster, change: Change, seconds: float) -> None:
         wait(cluster, applied, seconds)
         if change.guaranteed:
             prove_qos(cluster, applied)
+    except (RefusedError, TuningError) as lost:
+        raise UnfollowedError(f"{change.name} was applied, and its rollout could not be followed: {lost}") from lost
     except RolloutError as failed:
         put_back(cluster, change)
         raise TuningError(
@@ -93,7 +100,7 @@ def prove_qos(cluster: Cluster, workload: Mapping[str, Any]) -> None:
 
     :raises RolloutError: when one is not, as when something adds containers to pods.
     """
-    for pod in _pods(cluster, workload):
+    for pod in pods_of(cluster, workload):
         found = pod["status"].get("qosClass")
         if found != GUARANTEED:
             raise RolloutError(
@@ -118,7 +125,8 @@ def put_back(cluster: Cluster, change: Change) -> None:
         raise TuningError(f"{refusal(change.body, refused)}; it has failed, and could not be put back") from refused
 
 
-def _pods(cluster: Cluster, workload: Mapping[str, Any]) -> list[dict[str, Any]]:
+def pods_of(cluster: Cluster, workload: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The pods that the workload selects and that are not being deleted."""
     labels = workload["spec"]["selector"].get("matchLabels", {})
     selector = ",".join(f"{name}={value}" for name, value in labels.items())
     found = cluster.list("Pod", workload["metadata"]["namespace"], labelSelector=selector)
@@ -131,7 +139,7 @@ def _why(cluster: Cluster, workload: Mapping[str, Any]) -> str:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return str(condition.get("message", "its pods cannot be made"))
     try:
-        for pod in _pods(cluster, workload):
+        for pod in pods_of(cluster, workload):
             for status in pod["status"].get("containerStatuses", ()):
                 waiting = status.get("state", {}).get("waiting", {})
                 if waiting:

@@ -19,7 +19,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_limits 
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import Change, plan, shown
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Reading
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_render import bring_about, files_of
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_rollout import roll_out
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_rollout import UnfollowedError, pods_of, roll_out
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wanted import Asked, asked_by
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import named, read_wishes, takes
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import HIDDEN
@@ -67,7 +67,8 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
             try:
                 roll_out(cluster, change, options["rollout_timeout"])
             except TuningError as error:
-                raise TuningError(str(error), _result(done) if done else {}) from error
+                changed = [*done, change] if isinstance(error, UnfollowedError) else done
+                raise TuningError(str(error), _result(changed) if changed else {}) from error
             done.append(change)
     return {**_result(changes), **_about(asked)}
 
@@ -109,6 +110,8 @@ def _changes(reading: Reading, asked: Asked) -> list[Change]:
         if change is None:
             continue
         change.guaranteed = asked.wish["guaranteed_qos"]
+        if change.guaranteed and change.changes_template:
+            pods_of(reading.cluster, asked.workload)  # the proof takes the right to list them: found out before
         refused = _refused_pods(reading, asked.workload, change) if change.changes_template else []
         if refused:
             raise TuningError(f"{named(asked.wish)}: {'; '.join(refused)}")

@@ -82,9 +82,11 @@ def test_a_quota_without_room_for_the_first_is_no_hindrance_where_a_former_pod_g
     assert not refused_by_quotas(before, after, 1, 1, quota("1.5", "1"))
 
 
-def test_lower_requests_are_always_admitted() -> None:
+def test_lower_requests_are_admitted_where_a_former_pod_makes_room() -> None:
     before, after = ({"containers": [container("api", **same(cpu, "1Gi"))]} for cpu in ("1", "500m"))
-    assert not refused_by_quotas(before, after, 4, 1, quota("3", "4"))
+    assert not refused_by_quotas(before, after, 4, 1, quota("3.5", "4"))
+    assert refused_by_quotas(before, after, 4, 0, quota("4", "4"))
+    assert not refused_by_quotas(before, after, 0, 0, quota("3", "4"))
 
 
 @pytest.mark.parametrize(
