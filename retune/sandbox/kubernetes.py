@@ -159,6 +159,8 @@ class Kubernetes(Service):
             "use-service-account-credentials": "true",
             "secure-port": 0,
             "leader-elect": "false",
+            "kube-api-qps": 500,  # the usual 20 make them take seconds to begin
+            "kube-api-burst": 1000,
         }
 
     def answers(self) -> bool:
@@ -175,6 +177,8 @@ class Kubernetes(Service):
             status, answer = api.request("PATCH", path, manifest, "application/apply-patch+yaml")
             if status not in (http.client.OK, http.client.CREATED):
                 raise SandboxError(f"{manifest['kind']} {manifest['metadata']['name']} was refused: {answer['message']}")
+        if not processes.poll(lambda: _is_rolled_out(api), self.ready_seconds):
+            raise SandboxError(f"the controllers do not roll out: see {self.folder / 'kube-controller-manager.log'}")
 
     def host_variables(self) -> dict[str, object]:
         return {"kubernetes_connection": {"kubeconfig": str(self.kubeconfig), "context": CONTEXT}}
@@ -205,6 +209,12 @@ class Kubernetes(Service):
 def _invoker(account: Account) -> Account:
     """The user of the command, who may be another one than the services'."""
     return Account("", os.geteuid(), os.getegid(), switch=False) if account.switch else account
+
+
+def _is_rolled_out(api: Api) -> bool:
+    """Whether every replica of the workloads is available."""
+    _, found = api.request("GET", f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments")
+    return all(each["status"].get("availableReplicas") == each["spec"]["replicas"] for each in found["items"])
 
 
 def _path(manifest: dict[str, dict[str, str]]) -> str:

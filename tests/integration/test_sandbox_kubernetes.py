@@ -113,14 +113,9 @@ def test_up_status_and_down(sandbox: Sandbox) -> None:
 def test_the_platform_is_there_and_untuned(sandbox: Sandbox) -> None:
     api = up(sandbox)
     place = "/apis/apps/v1/namespaces/leads/deployments"
-
-    def ready() -> dict[str, int]:
-        return {
-            each["metadata"]["name"]: each["status"].get("readyReplicas", 0)
-            for each in api.request("GET", place)[1]["items"]
-        }
-
-    assert processes.poll(lambda: ready() == {"lead-api": 2, "quote-worker": 1}, SECONDS)
+    _, found = api.request("GET", place)
+    ready = {each["metadata"]["name"]: each["status"]["readyReplicas"] for each in found["items"]}
+    assert ready == {"lead-api": 2, "quote-worker": 1}
     _, lead_api = api.request("GET", f"{place}/lead-api")
     assert {"helm"} <= {each["manager"] for each in lead_api["metadata"]["managedFields"] if "subresource" not in each}
     container = lead_api["spec"]["template"]["spec"]["containers"][0]
