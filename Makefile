@@ -33,6 +33,7 @@ bench: setup
 	PYTHONPATH=collections $(BIN)/python tests/bench/pgbouncer_throughput.py
 	$(BIN)/python tests/bench/redis_instances.py
 	PYTHONPATH=collections $(BIN)/python tests/bench/redis_sample.py
+	PYTHONPATH=collections $(BIN)/python tests/bench/kubernetes_workloads.py
 
 # The lock holds the hashes of every release file and no index's address, so that it serves wherever it is used.
 lock: setup
