@@ -38,6 +38,7 @@ APIS = {
     "PodDisruptionBudget": ("policy/v1", "poddisruptionbudgets"),
     "ReplicaSet": ("apps/v1", "replicasets"),
     "ResourceQuota": ("v1", "resourcequotas"),
+    "Rollout": ("argoproj.io/v1alpha1", "rollouts"),
     "Secret": ("v1", "secrets"),
     "StatefulSet": ("apps/v1", "statefulsets"),
 }

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import APIS
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import managers_of
 
 AUTOSCALING = "kubernetes.autoscaling"
@@ -60,7 +61,7 @@ def wanted_autoscaler(wish: Mapping[str, Any], live: Mapping[str, Any] | None) -
             "name": live["metadata"]["name"] if live else wished["name"] or wish["name"],
         },
         "spec": {
-            "scaleTargetRef": {"apiVersion": "apps/v1", "kind": wish["kind"], "name": wish["name"]},
+            "scaleTargetRef": {"apiVersion": APIS[wish["kind"]][0], "kind": wish["kind"], "name": wish["name"]},
             "minReplicas": wished["min_replicas"],
             "maxReplicas": wished["max_replicas"],
             "metrics": metrics if cpu in metrics else [cpu, *metrics],

@@ -168,6 +168,17 @@ def _prune(value: Any, path: Path, needed: set[Path]) -> Any:
     return kept or _NOTHING
 
 
+def with_whole_lists(live: Mapping[str, Any], part: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """The part, with each list at the path as a whole: the object's, and over it the part's own elements."""
+    whole = at(live, path) or {}
+    lists = {
+        (*path, key): merge(whole[key], below, key)
+        for key, below in at(part, path).items()
+        if key in LIST_KEYS and key in whole
+    }
+    return dict(merge(nest(lists), part))
+
+
 def nest(values: Mapping[Path, Any]) -> dict[str, Any]:
     """An object that has these values at these paths, and nothing else."""
     found: dict[str, Any] = {}

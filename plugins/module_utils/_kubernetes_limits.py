@@ -82,24 +82,31 @@ def refused_by_quotas(
 
 def unavailable_of(workload: Mapping[str, Any], pods: int) -> int:
     """How many of the former pods may be gone before a new one is there, by the workload's strategy."""
-    spec = workload["spec"]
-    strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
-    if workload["kind"] != "Deployment":
+    if workload["kind"] in {"DaemonSet", "StatefulSet"}:
         return 1  # one is removed before its successor is made
-    if strategy.get("type") == "Recreate":
+    strategy = _strategy(workload)
+    if strategy is None:
         return pods
-    rolling = strategy.get("rollingUpdate") or {}
-    most = _share(rolling.get("maxUnavailable", "25%"), pods, round_up=False)
+    most = _share(strategy["maxUnavailable"], pods, round_up=False)
     # Where both are 0 the server takes one to be unavailable, or no rollout would ever begin.
-    return most or int(_share(rolling.get("maxSurge", "25%"), pods, round_up=True) == 0)
+    return most or int(surge_of(workload, pods) == 0)
 
 
 def surge_of(workload: Mapping[str, Any], pods: int) -> int:
     """How many pods a rollout may make beyond ``pods``."""
-    strategy = workload["spec"].get("strategy") or {}
-    if workload["kind"] != "Deployment" or strategy.get("type") == "Recreate":
-        return 0
-    return _share((strategy.get("rollingUpdate") or {}).get("maxSurge", "25%"), pods, round_up=True)
+    strategy = None if workload["kind"] in {"DaemonSet", "StatefulSet"} else _strategy(workload)
+    return 0 if strategy is None else _share(strategy["maxSurge"], pods, round_up=True)
+
+
+def _strategy(workload: Mapping[str, Any]) -> dict[str, int | str] | None:
+    """``maxSurge`` and ``maxUnavailable`` with their defaults; None where all pods go before the first new one comes."""
+    given = workload["spec"].get("strategy") or {}
+    if given.get("type") == "Recreate":
+        return None
+    if "blueGreen" in given:  # of a Rollout: all pods are there twice for a while
+        return {"maxSurge": "100%", "maxUnavailable": 0}
+    defaults: dict[str, int | str] = {"maxSurge": "25%", "maxUnavailable": "25%"}
+    return defaults | (given.get("canary") or given.get("rollingUpdate") or {})
 
 
 def _share(given: int | str, pods: int, *, round_up: bool) -> int:

@@ -12,12 +12,15 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._errors import Tuni
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import MANAGER, Cluster, RefusedError
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import (
     Path,
+    at,
     changes,
     differing,
     flatten,
     managers_of,
     owned_by,
     smallest,
+    with_whole_lists,
+    without_none,
 )
 
 _FORBIDDEN, _TOO_MANY = 403, 5
@@ -32,6 +35,9 @@ _KNOWN = {
     "kubectl-patch": "kubectl patch",
     "kustomize-controller": "Flux",
 }
+# Their definitions give the lists of a pod no keys, so that a list is applied, owned and taken as a whole.
+ATOMIC = frozenset({"Rollout"})
+TEMPLATE: Path = ("spec", "template", "spec")
 _OF_POD, _OF_SPEC = "spec.template.spec.", "spec."
 
 
@@ -105,6 +111,8 @@ def plan(cluster: Cluster, asked: Wanted, takes: Callable[[str], bool]) -> Chang
     metadata = {key: wanted["metadata"][key] for key in ("namespace", "name")}
     content = {key: value for key, value in wanted.items() if key not in identity}
     body = smallest(live or {}, content, owned_by(live, MANAGER) if live else {})
+    if live and wanted["kind"] in ATOMIC and at(body, TEMPLATE):
+        body = without_none(with_whole_lists(live, body, TEMPLATE))
     body = {**identity, **body, "metadata": {**body.get("metadata", {}), **metadata}}
     change = Change(body, live, asked.owners, asked.control)
     _dry_run(cluster, change, takes)

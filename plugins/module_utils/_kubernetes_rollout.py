@@ -11,6 +11,7 @@ from urllib.parse import quote
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import MANAGER, Cluster, RefusedError, collection
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import (
+    at,
     is_element,
     merge,
     missing_part,
@@ -18,7 +19,12 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields 
     only_paths,
     owned_by,
 )
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import Change, refusal
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import (
+    ATOMIC,
+    TEMPLATE,
+    Change,
+    refusal,
+)
 
 GUARANTEED = "Guaranteed"
 _POLL_SECONDS = (0.2, 2.0)  # at first, and at most
@@ -73,6 +79,8 @@ def wait(cluster: Cluster, workload: Mapping[str, Any], seconds: float) -> None:
         found = cluster.get(path)
         if is_complete(workload["kind"], found):
             return
+        if found.get("status", {}).get("phase") == "Degraded":  # of a Rollout
+            raise RolloutError(f"the rollout is degraded ({found['status'].get('message') or _why(cluster, found)})")
         for condition in found.get("status", {}).get("conditions", ()):
             if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
                 raise RolloutError(f"the rollout makes no progress ({_why(cluster, found)})")
@@ -85,6 +93,9 @@ def wait(cluster: Cluster, workload: Mapping[str, Any], seconds: float) -> None:
 def is_complete(kind: str, workload: Mapping[str, Any]) -> bool:
     """Whether all pods are of the present template and available."""
     status, wanted = workload.get("status", {}), workload["spec"].get("replicas", 1)
+    if kind == "Rollout":  # which may pause until somebody promotes it
+        is_seen = str(status.get("observedGeneration")) == str(workload["metadata"]["generation"])
+        return is_seen and status.get("phase") in {"Healthy", "Paused"}
     if status.get("observedGeneration", 0) < workload["metadata"]["generation"]:
         return False
     if kind == "DaemonSet":
@@ -112,6 +123,9 @@ def put_back(cluster: Cluster, change: Change) -> None:
     """Apply the former values of the changed fields; what was not there goes again."""
     live = change.live or {}
     former = only_paths(live, {path for path, (before, _after) in change.differences.items() if before is not None})
+    if change.body["kind"] in ATOMIC:
+        whole = {key: below for key, below in at(live, TEMPLATE).items() if key in (at(change.body, TEMPLATE) or {})}
+        former = merge(former, nest({(*TEMPLATE, key): below for key, below in whole.items()}))
     body = merge(owned_by(live, MANAGER), former)
     identity = {key: change.body[key] for key in ("apiVersion", "kind")}
     metadata = {key: change.body["metadata"][key] for key in ("namespace", "name")}

@@ -19,7 +19,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autosca
     wanted_budget,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import Path
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import Wanted, known_as
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import TEMPLATE, Wanted, known_as
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Object, Reading
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_secrets import (
     checksums,
@@ -39,7 +39,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_templat
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import key_of, named
 
 _POD_RESOURCES_SINCE = 34  # of Kubernetes 1.34 they are beta, and on by default
-_TEMPLATE: Path = ("spec", "template")
+_TEMPLATE: Path = TEMPLATE[:-1]
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,8 @@ def asked_by(reading: Reading, wish: Mapping[str, Any], script: str, only: Colle
     workload = reading.workloads.get(key_of(wish))
     if workload is None:
         raise TuningError(f"{named(wish)}: there is none, and kubernetes_workloads names it; check kind, namespace and name")
+    if "template" not in workload["spec"]:
+        raise TuningError(f"{named(wish)}: its pods are those of its workloadRef; name that in kubernetes_workloads instead")
     monitor = _monitor_of(wish["namespace"], script)
     sources = partial(reading.keys, wish["namespace"])
     intent = intent_of(Template(wish, workload["spec"]["template"]["spec"], sources, monitor["metadata"]["name"]), only)

@@ -11,7 +11,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_quantities import number
 
-KINDS = ("Deployment", "StatefulSet", "DaemonSet")
+KINDS = ("Deployment", "StatefulSet", "DaemonSet", "Rollout")
 # The autoscaler does nothing within 10% of its target (--horizontal-pod-autoscaler-tolerance): above this it acts after 80%.
 MOST_CPU_PERCENT = 72
 

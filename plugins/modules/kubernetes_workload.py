@@ -11,8 +11,8 @@ module: kubernetes_workload
 short_description: Tune Kubernetes workloads by server-side apply
 version_added: 0.1.0
 description:
-  - Brings Deployments, StatefulSets and DaemonSets to what is wished of them, with the smallest server-side apply under the
-    field manager C(leadgen-tuning), and their HorizontalPodAutoscalers and PodDisruptionBudgets with them.
+  - Brings Deployments, StatefulSets, DaemonSets and Argo Rollouts to what is wished of them, with the smallest server-side
+    apply under the field manager C(leadgen-tuning), and their HorizontalPodAutoscalers and PodDisruptionBudgets with them.
   - What differs is found by comparing the live object. Only then is the server asked, by a dry run, what the apply would
     change; that is the plan. Where nothing differs nothing is sent, so no C(resourceVersion) changes.
   - Every dry run of every workload, and what LimitRanges and ResourceQuotas would say of its pods, comes before the first
@@ -29,9 +29,9 @@ options:
     default: []
     suboptions:
       kind:
-        description: Kind of the workload.
+        description: Kind of the workload; V(Rollout) is that of Argo Rollouts.
         type: str
-        choices: [Deployment, StatefulSet, DaemonSet]
+        choices: [Deployment, StatefulSet, DaemonSet, Rollout]
         default: Deployment
       namespace:
         description: Its namespace.
