@@ -44,14 +44,14 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
         if "only" in self.argument_spec:
             # A module without `controls` knows the owners itself.
             has_owners = arguments.get("controls") or (controls and "controls" not in self.argument_spec)
-            controls = selected(controls, variables.get("ansible_run_tags", ()), variables.get("ansible_skip_tags", ()))
+            controls = selected(controls, variables.get("ansible_run_tags", ()))
             arguments.setdefault("only", controls if has_owners else None)
         if self._connection.transport == "local" and not self._play_context.become:
             result.update(self._work_here(arguments))
         else:
             result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
         if "audit" in result:
-            controls = selected(controls, variables.get("ansible_run_tags", ()), variables.get("ansible_skip_tags", ()))
+            controls = selected(controls, variables.get("ansible_run_tags", ()))
             result["audit"] = [entry for entry in result["audit"] if not controls or entry["control"] in controls]
         result["check_mode"] = bool(self._task.check_mode)
         result["verified"] = bool(self._task.args.get("verify")) and not result.get("failed")
@@ -72,7 +72,9 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
         return cleaned
 
 
-def selected(controls: Sequence[str], run_tags: Sequence[str], skip_tags: Sequence[str]) -> list[str]:
-    """Those of a task's controls that ``--tags`` names, or all where it names none of them, less ``--skip-tags``."""
-    named = [control for control in controls if control in run_tags]
-    return [control for control in (named or controls) if control not in skip_tags]
+def selected(controls: Sequence[str], run_tags: Sequence[str]) -> list[str]:
+    """Those of a task's controls that ``--tags`` names, or all where it names none of them.
+
+    Of ``--skip-tags`` Ansible passes over the whole task for one of its tags.
+    """
+    return [control for control in controls if control in run_tags] or list(controls)
