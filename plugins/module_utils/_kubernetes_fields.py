@@ -131,13 +131,17 @@ def is_same(path: Path, one: Any, other: Any) -> bool:
 
 
 def differing(live: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[Path]:
-    """The paths of ``wanted`` whose value the object has not; None there asks for none at all."""
-    present = flatten(live)
-    return [
-        path
-        for path, value in flatten(wanted).items()
-        if (at(live, path) is not None if value is None else not is_same(path, present.get(path), value))
-    ]
+    """The paths of ``wanted`` whose value the object has not.
+
+    None asks for nothing to be there, and an empty dictionary for anything.
+    """
+    return [path for path, value in flatten(wanted).items() if not _has(at(live, path), path, value)]
+
+
+def _has(present: Any, path: Path, wanted: Any) -> bool:
+    if wanted is None or wanted == {}:
+        return isinstance(present, Mapping) if wanted == {} else present is None
+    return is_same(path, present, wanted)
 
 
 def smallest(live: Mapping[str, Any], wanted: Mapping[str, Any], owned: Mapping[str, Any]) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def roll_out(cluster: Cluster, change: Change, seconds: float) -> None:
         applied = cluster.apply(change.body, dry_run=False, force=change.force or change.removes)
     except RefusedError as refused:
         raise refusal(change.body, refused) from refused
-    if not change.changes_template:
+    if not change.changes_template or is_on_delete(applied):
         return
     try:
         wait(cluster, applied, seconds)
@@ -64,6 +64,11 @@ def roll_out(cluster: Cluster, change: Change, seconds: float) -> None:
         raise TuningError(
             f"{change.name}: {failed}; the former fields were applied again, and the server rolls back to them"
         ) from failed
+
+
+def is_on_delete(workload: Mapping[str, Any]) -> bool:
+    """Whether its pods are made anew only when somebody deletes them."""
+    return bool(workload["spec"].get("updateStrategy", {}).get("type") == "OnDelete")
 
 
 def wait(cluster: Cluster, workload: Mapping[str, Any], seconds: float) -> None:

@@ -19,7 +19,12 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_limits 
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import Change, plan, shown
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Reading
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_render import bring_about, files_of
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_rollout import UnfollowedError, pods_of, roll_out
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_rollout import (
+    UnfollowedError,
+    is_on_delete,
+    pods_of,
+    roll_out,
+)
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wanted import Asked, asked_by
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import named, read_wishes, takes
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import HIDDEN
@@ -110,15 +115,25 @@ def _changes(reading: Reading, asked: Asked) -> list[Change]:
         if change is None:
             continue
         change.guaranteed = asked.wish["guaranteed_qos"]
-        if change.guaranteed and change.changes_template:
-            pods_of(reading.cluster, asked.workload)  # the proof takes the right to list them: found out before
-        refused = _refused_pods(reading, asked.workload, change) if change.changes_template else []
-        if refused:
-            raise TuningError(f"{named(asked.wish)}: {'; '.join(refused)}")
+        if change.changes_template:
+            _refuse_rollout(reading, asked, change)
         if wanted.live is None:
             reading.expect(wanted.body)  # for the next workload that asks for it
         found.append(change)
     return found
+
+
+def _refuse_rollout(reading: Reading, asked: Asked, change: Change) -> None:
+    """Refuse what would fail, or never begin, after it was applied."""
+    if asked.workload["spec"].get("paused"):
+        raise TuningError(f"{named(asked.wish)}: it is paused, so that nothing would be rolled out; resume it first")
+    if is_on_delete(asked.workload):
+        asked.warnings.append("its strategy is OnDelete: its pods are made anew only when somebody deletes them")
+    elif change.guaranteed:
+        pods_of(reading.cluster, asked.workload)  # the proof takes the right to list them
+    refused = _refused_pods(reading, asked.workload, change)
+    if refused:
+        raise TuningError(f"{named(asked.wish)}: {'; '.join(refused)}")
 
 
 def _refused_pods(reading: Reading, workload: Mapping[str, Any], change: Change) -> list[str]:

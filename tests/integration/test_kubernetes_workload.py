@@ -337,6 +337,25 @@ def test_a_rollout_without_progress_is_not_waited_for(cluster: Cluster, namespac
     assert "the rollout makes no progress" in str(error)
 
 
+def test_a_paused_workload_is_a_planned_error(cluster: Cluster, namespace: str) -> None:
+    made = workload(namespace)
+    made["spec"]["paused"] = True
+    apply(cluster, made)
+    error = failure(lambda: tune(cluster, wish(namespace, node_containers=["api"]), check=True))
+    assert str(error).startswith(f"{namespace}/Deployment/lead-api: it is paused")
+
+
+def test_pods_that_somebody_has_to_delete_are_not_waited_for(cluster: Cluster, namespace: str) -> None:
+    made = workload(namespace, kind="StatefulSet")
+    made["spec"]["updateStrategy"] = {"type": "OnDelete"}
+    apply(cluster, made)
+    asked = wish(namespace, kind="StatefulSet", guaranteed_qos=True, take=["*"])
+    done = tune(cluster, asked)
+    assert done["changed"]
+    assert "OnDelete" in done["warnings"][0]
+    assert tune(cluster, asked)["changed"] is False
+
+
 # Autoscalers and budgets
 
 
