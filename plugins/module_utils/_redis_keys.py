@@ -29,6 +29,9 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._redis_objects impo
     uncounted,
 )
 
+with contextlib.suppress(ImportError):  # reported by connect()
+    from redis.exceptions import ResponseError
+
 if TYPE_CHECKING:
     from ansible_collections.leadgen.tuning.plugins.module_utils._redis import Client
 
@@ -48,6 +51,8 @@ _LONGEST_READ = 16_384
 _PATTERNS = 10
 _BUCKETS_SINCE = (8, 1)  # of Valkey
 _SCRATCH_MILLISECONDS = 60_000
+# More than a batch of hashes takes.
+_ROOM = 16 << 20
 # Larger listpacks are slower to look through; Redis's documentation of memory optimisation goes up to this.
 _LARGER_VALUE = 1024
 
@@ -88,6 +93,7 @@ def look(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     """
     with contextlib.ExitStack() as stack:
         client = stack.enter_context(connect(options["connection"]))
+        _touch_nothing(client)
         sample = _begin(client, options)
         scratch = None
         if options["scratch_database"] is not None:
@@ -98,6 +104,12 @@ def look(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
         for keys in _batches(client, options, sample):
             _read(client, scratch, sample, keys)
     return {"changed": False, "report": _report(sample, options), "audit": _verdicts(sample, options)}
+
+
+def _touch_nothing(client: Client) -> None:
+    """Have reads leave alone what eviction goes by, where the server (from 7.2 on) and the user's rights allow."""
+    with contextlib.suppress(ResponseError):
+        client.execute_command("CLIENT", "NO-TOUCH", "ON")
 
 
 def _begin(client: Client, options: Mapping[str, Any]) -> Sample:
@@ -117,6 +129,12 @@ def _begin(client: Client, options: Mapping[str, Any]) -> Sample:
         )
     if options["scratch_database"] == 0:
         raise _not_empty(options)
+    limit = int(memory.get("maxmemory", 0))
+    if options["scratch_database"] is not None and limit and memory["used_memory"] + _ROOM > limit:
+        raise TuningError(
+            f"redis_scratch_database on {endpoint(options['connection'])}: {mib(memory['used_memory'])} of {mib(limit)} is "
+            "in use, so that a hash could have keys evicted; leave it out, and the sizes are computed"
+        )
     others = sum(about["keys"] for about in databases.values()) - population
     version = tuple(int(part) for part in str(about.get("valkey_version", "0.0")).split(".")[:2])
     limits = Limits(int(entries[1]), int(value[1]), version >= _BUCKETS_SINCE)
@@ -186,7 +204,8 @@ def _read(client: Client, scratch: Client | None, sample: Sample, names: list[st
 
 def _measure(scratch: Client, limits: Limits, objects: list[tuple[Key, dict[str, str]]]) -> None:
     """Make the hashes in the scratch database, under the same names, ask what they take, and remove them."""
-    pipeline = scratch.pipeline(transaction=False)
+    # All of it or nothing: a user who may make a key and not remove it makes none.
+    pipeline = scratch.pipeline(transaction=True)
     for key, fields in objects:
         pipeline.hset(key.name, mapping=fields)
         pipeline.pexpire(key.name, _SCRATCH_MILLISECONDS)  # a run that is killed leaves nothing for long

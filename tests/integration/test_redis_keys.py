@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -83,7 +84,9 @@ def test_the_estimate_is_what_conversion_saves(server: RedisServer, scratch: int
     assert (found["sampled"], found["whole"], found["method"]) == (5000, False, "measured" if scratch else "computed")
     objects = found["json_strings"]
     assert list(objects["patterns"]) == ["quote:*"]
-    assert objects["keys"]["low"] <= SMALL <= objects["keys"]["high"]
+    # Twice the width of an interval of 95%: the truth is outside of that in one run of 10,000.
+    count = objects["keys"]
+    assert abs(count["estimate"] - SMALL) <= 2 * (count["high"] - count["estimate"])
     saving = saved_by_conversion(server)
     assert saving > 0
     assert objects["saving_bytes"]["estimate"] == pytest.approx(saving, rel=0.15)
@@ -143,6 +146,36 @@ def assert_nothing_is_written(server: RedisServer, **options: Any) -> None:
 def test_a_database_that_there_is_not_is_refused(server: RedisServer) -> None:
     fill(server)
     assert_nothing_is_written(server, scratch_database=99)
+
+
+def test_a_user_who_may_not_remove_keys_makes_none(server: RedisServer) -> None:
+    with server.client() as client:
+        client.acl_setuser("maker", enabled=True, passwords=["+s3cret"], keys=["*"], commands=["+@all", "-unlink"])
+    where = {**server.connection, "username": "maker", "password": "s3cret"}
+    assert_nothing_is_written(server, connection=where, scratch_database=5)
+
+
+def test_a_server_that_is_full_has_nothing_written(server: RedisServer) -> None:
+    with server.client() as client:
+        limit = client.config_get("maxmemory")["maxmemory"]
+        client.config_set("maxmemory", client.info("memory")["used_memory"] + (8 << 20))
+        try:
+            assert_nothing_is_written(server, scratch_database=5)
+        finally:
+            client.config_set("maxmemory", limit)
+
+
+def test_what_is_read_counts_as_idle_still(server: RedisServer) -> None:
+    with server.client() as client:
+        if server.release == "redis-7.0":
+            pytest.skip("CLIENT NO-TOUCH came with Redis 7.2")
+        names = [name for name in client.scan(count=100)[1] if client.type(name) == "string"]
+        deadline = time.monotonic() + 20
+        while client.object("idletime", names[0]) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        look(server, keys=10**6, seconds=60.0)
+        assert client.object("idletime", names[0]) >= 2
 
 
 def test_the_budget_ends_it(server: RedisServer) -> None:
