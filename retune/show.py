@@ -35,6 +35,12 @@ _FIGURES = {
     "last_fork_ms": "last fork, ms",
     "fragmentation_ratio": "fragmentation ratio",
     "used_memory_bytes": "used memory, bytes",
+    "ready_pods": "ready pods",
+    "guaranteed_pods": "guaranteed pods",
+    "container_restarts": "container restarts",
+    "oom_kills": "kills for want of memory",
+    "cpu_utilization_percent": "CPU utilization, %",
+    "event_loop_lag_p99_ms": "event-loop lag p99, ms",
 }
 
 

@@ -25,6 +25,7 @@ MANAGER = "leadgen-tuning"
 PAGE = 100
 _APPLY = "application/apply-patch+yaml"  # JSON is YAML
 _MERGE = "application/strategic-merge-patch+json"
+_REFUSED = 400
 _CONFLICT = 409
 _NOT_FOUND = 404
 # The API of each kind that is read or applied here.
@@ -92,7 +93,18 @@ class Cluster:
         :raises RefusedError: when the server refuses.
         :raises TuningError: when it cannot be reached.
         """
-        return self._request("GET", path)
+        return self._answer(self._request("GET", path))
+
+    def text(self, path: str, seconds: float) -> str:
+        """What is at the path, such as a pod's own answer, as a text.
+
+        :raises RefusedError: when the server refuses, or the pod does.
+        :raises TuningError: when there is no answer within so many seconds.
+        """
+        answer = self._request("GET", path, seconds=seconds)
+        if answer.status >= _REFUSED:
+            self._answer(answer)
+        return str(answer.data.decode(errors="replace"))
 
     def find(self, kind: str, namespace: str, name: str) -> dict[str, Any] | None:
         """One object; None where there is none of that name."""
@@ -124,7 +136,7 @@ class Cluster:
         asked = {"fieldManager": MANAGER, "fieldValidation": "Strict", "force": str(force).lower()}
         if dry_run:
             asked["dryRun"] = "All"
-        return self._request("PATCH", f"{place(body)}?{urlencode(asked)}", without_none(body), _APPLY)
+        return self._answer(self._request("PATCH", f"{place(body)}?{urlencode(asked)}", without_none(body), _APPLY))
 
     def merge(self, body: Mapping[str, Any], *, dry_run: bool) -> dict[str, Any]:
         """Strategic merge patch under our field manager, where None takes a field out, whoever owns it.
@@ -132,30 +144,38 @@ class Cluster:
         :raises RefusedError: for an unknown field or an invalid object.
         """
         asked = {"fieldManager": MANAGER, "fieldValidation": "Strict", **({"dryRun": "All"} if dry_run else {})}
-        return self._request("PATCH", f"{place(body)}?{urlencode(asked)}", body, _MERGE)
+        return self._answer(self._request("PATCH", f"{place(body)}?{urlencode(asked)}", body, _MERGE))
 
     def _request(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, content: str = "application/json"
-    ) -> dict[str, Any]:
-        headers = {"Accept": "application/json", "User-Agent": MANAGER, "Content-Type": content}
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        content: str = "application/json",
+        seconds: float = 0.0,
+    ) -> Any:
+        headers = {"Accept": "application/json, */*", "User-Agent": MANAGER, "Content-Type": content}
         for setting in self.client.configuration.auth_settings().values():
             headers[setting["key"]] = setting["value"]
         try:
-            answer = self.client.rest_client.pool_manager.request(
+            return self.client.rest_client.pool_manager.request(
                 method,
                 self.host + path,
                 headers=headers,
                 body=None if body is None else json.dumps(body),
-                timeout=self.timeout,
-                retries=urllib3.Retry(2) if method == "GET" else False,
+                timeout=seconds or self.timeout,
+                retries=urllib3.Retry(2) if method == "GET" and not seconds else False,
             )
         except urllib3.exceptions.HTTPError as error:
             raise TuningError(f"the Kubernetes API server {self.host} cannot be reached: {_reason(error)}") from error
+
+    @staticmethod
+    def _answer(answer: Any) -> dict[str, Any]:
         try:
             found = json.loads(answer.data)
         except ValueError:
             found = {"message": answer.data.decode(errors="replace").strip()[:200]}
-        if answer.status >= 400:  # noqa: PLR2004 - HTTP
+        if answer.status >= _REFUSED:
             raise RefusedError(answer.status, found)
         return dict(found)
 

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "ansible_collections.leadgen.tuning.plugins"
 MODULES = [
     "kubernetes_workload",
+    "kubernetes_counters",
     "postgres_settings",
     "postgres_databases",
     "postgres_grants",

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the pods of the wished workloads fared during a window."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._counters import measure_window, window_arguments
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import (
+    RefusedError,
+    connect,
+    connection_argument,
+)
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autoscaling import autoscaler_of
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Object, Reading
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_scrape import lags
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import key_of, read_wishes
+
+ARGUMENT_SPEC: dict[str, Any] = {
+    **connection_argument(),
+    "workloads": {"type": "list", "elements": "dict", "default": []},
+    "defaults": {"type": "dict", "default": {}},
+    "scrape": {"type": "bool", "default": True},
+    **window_arguments(),
+}
+
+
+def measure(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
+    """Read the pods, or give the figures of the window; see ``measure_window``.
+
+    :raises TuningError: when the cluster cannot be reached, or the user may not list its pods.
+    """
+    return measure_window(options, lambda: _read(options), figures)
+
+
+def _read(options: Mapping[str, Any]) -> dict[str, Any]:
+    wishes = read_wishes(options)
+    pods: dict[str, dict[str, Any]] = {}
+    lag: list[float] = []
+    utilization: list[int] = []
+    with connect(options["connection"]) as cluster:
+        reading = Reading(cluster)
+        try:
+            reading.read_workloads(wishes)
+            for wish in wishes:
+                workload = reading.workloads.get(key_of(wish))
+                mine = pods_of(workload, reading.all("Pod", wish["namespace"])) if workload else []
+                pods |= {pod["metadata"]["uid"]: _fared(pod) for pod in mine}
+                if wish["autoscaling"]:
+                    found = autoscaler_of(wish, reading.all("HorizontalPodAutoscaler", wish["namespace"]))
+                    utilization += _utilization(found or {})
+                if options["scrape"] and wish["event_loop_monitor"]:
+                    lag += [each for each in lags(cluster, wish, mine).values() if isinstance(each, float)]
+        except RefusedError as refused:
+            said = " ".join(str(refused).split())
+            raise TuningError(
+                f"kubernetes_connection, {cluster.host}: {said}; see the Role in docs/kubernetes.md"
+            ) from refused
+    return {"at": time.time(), "pods": pods, "lag": max(lag, default=None), "cpu": max(utilization, default=None)}
+
+
+def pods_of(workload: Mapping[str, Any], pods: Iterable[Object]) -> list[Object]:
+    """Those that the workload selects and that are not being deleted."""
+    wanted = workload["spec"]["selector"].get("matchLabels", {}).items()
+    return [
+        pod
+        for pod in pods
+        if not pod["metadata"].get("deletionTimestamp") and wanted <= pod["metadata"].get("labels", {}).items()
+    ]
+
+
+def _fared(pod: Mapping[str, Any]) -> dict[str, Any]:
+    status = pod["status"]
+    containers = [each for key in ("initContainerStatuses", "containerStatuses") for each in status.get(key, ())]
+    ended = [state["terminated"] for each in containers for state in (each.get("lastState", {}),) if "terminated" in state]
+    return {
+        "ready": any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", ())),
+        "guaranteed": status.get("qosClass") == "Guaranteed",
+        "restarts": sum(each.get("restartCount", 0) for each in containers),
+        "oom_kills": sorted(str(each.get("finishedAt")) for each in ended if each.get("reason") == "OOMKilled"),
+    }
+
+
+def _utilization(autoscaler: Mapping[str, Any]) -> list[int]:
+    """Of the CPU requests in percent, as the autoscaler saw it last."""
+    found = []
+    for metric in (autoscaler.get("status") or {}).get("currentMetrics") or ():
+        about = metric.get("resource", {}) if metric.get("type") == "Resource" else {}
+        if about.get("name") == "cpu" and "averageUtilization" in about.get("current", {}):
+            found.append(int(about["current"]["averageUtilization"]))
+    return found
+
+
+def figures(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:
+    """The figures of the window between two readings; null where there was nothing to measure."""
+    before, after = first["pods"], second["pods"]
+    new: dict[str, Any] = {"restarts": 0, "oom_kills": []}
+    return {
+        "window_seconds": round(second["at"] - first["at"], 1),
+        "pods": len(after),
+        "ready_pods": sum(pod["ready"] for pod in after.values()),
+        "guaranteed_pods": sum(pod["guaranteed"] for pod in after.values()),
+        # A pod that has come since began with none.
+        "container_restarts": sum(max(0, pod["restarts"] - before.get(uid, new)["restarts"]) for uid, pod in after.items()),
+        "oom_kills": sum(len({*pod["oom_kills"]} - {*before.get(uid, new)["oom_kills"]}) for uid, pod in after.items()),
+        "cpu_utilization_percent": second["cpu"],
+        "event_loop_lag_p99_ms": second["lag"],
+    }

@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the event-loop monitors of pods tell, through the API server's proxy."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import Cluster, RefusedError, collection
+
+# Of each workload; a pod that does not answer is waited for.
+MOST_PODS = 5
+_SECONDS = 2.0
+_P99 = re.compile(r"^nodejs_eventloop_lag_p99_seconds(?:\{[^}]*\})? (\S+)", re.MULTILINE)
+
+
+def lags(cluster: Cluster, wish: Mapping[str, Any], pods: Iterable[Mapping[str, Any]]) -> dict[str, float | str]:
+    """The p99 of the event-loop lag in milliseconds by pod and container, of a few pods; else why there is none."""
+    found: dict[str, float | str] = {}
+    for pod in [each for each in pods if not each["metadata"].get("deletionTimestamp")][:MOST_PODS]:
+        for place, container in enumerate(wish["node_containers"]):
+            metadata = pod["metadata"]
+            where = f"{quote(metadata['name'])}:{wish['event_loop_monitor']['port'] + place}"
+            path = f"{collection('Pod', metadata['namespace'])}/{where}/proxy/metrics"
+            found[f"{metadata['name']} {container}"] = _lag(cluster, path)
+    return found
+
+
+def _lag(cluster: Cluster, path: str) -> float | str:
+    try:
+        text = cluster.text(path, _SECONDS)
+    except (RefusedError, TuningError) as error:
+        return " ".join(str(error).split())
+    lag = _P99.search(text)
+    return round(float(lag[1]) * 1000, 3) if lag else "it answers without nodejs_eventloop_lag_p99_seconds"
