@@ -6,6 +6,7 @@ Each concern gives fragments of a pod's spec, and each fragment belongs to one c
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -54,6 +55,16 @@ class Intent:
         self.spec = merge(self.spec, fragment)
         for path in flatten(fragment):
             self.owners.setdefault(path, control)
+
+
+@dataclass(frozen=True)
+class Heap:
+    """What bounds a heap: the container's memory limit, ``--max-old-space-size``, and what keeps that from being told."""
+
+    limit: Any
+    mib: int | None
+    elsewhere: str  # where NODE_OPTIONS comes from, if not from the template
+    wins: str  # what wins over the flag
 
 
 @dataclass(frozen=True)
@@ -245,9 +256,26 @@ def _flags(template: Template, container: Mapping[str, Any], intent: Intent) -> 
         yield SNAPSHOTS, lambda text: with_value(text, "--diagnostic-dir", snapshots["directory"])
     if wish["event_loop_monitor"]:
         yield MONITOR, lambda text: with_module(text, f"{MONITOR_FOLDER}/{MONITOR_FILE}")
-    command = [str(word) for word in (*container.get("command", ()), *container.get("args", ()))]
-    if any(word.replace("_", "-").startswith("--max-old-space-size") for word in command):
+    if _is_in_command(container):
         intent.warnings.append(f"container {name}: its command has --max-old-space-size, which wins over NODE_OPTIONS")
+
+
+def _is_in_command(container: Mapping[str, Any]) -> bool:
+    words = [str(word) for word in (*container.get("command", ()), *container.get("args", ()))]
+    return any(word.replace("_", "-").startswith("--max-old-space-size") for word in words)
+
+
+def heap_of(template: Template, name: str) -> Heap:
+    """What bounds the heap of a container as it is, whatever is wished."""
+    container, text = template.container(name), ""
+    elsewhere = _elsewhere(container, template.sources)
+    with contextlib.suppress(ValueError):
+        text = _value(container, _NODE_OPTIONS)
+        percentage = value_of(text, "--max-old-space-size-percentage")
+        given = value_of(text, "--max-old-space-size")
+        wins = "its command" if _is_in_command(container) else "--max-old-space-size-percentage" if percentage else ""
+        return Heap(_memory(template, container), int(given) if given else None, elsewhere, wins)
+    return Heap(_memory(template, container), None, elsewhere or f"is wrong: {text}", "")
 
 
 def _is_percentage(container: Mapping[str, Any], intent: Intent) -> bool:

@@ -22,7 +22,7 @@ from tests.integration.conftest import PROJECT
 from tests.integration.node import VERSIONS, node
 from tests.integration.prometheus_text import Family, parse
 
-MONITOR = PROJECT / "roles" / "workloads" / "files" / "event-loop-monitor.cjs"
+MONITOR = PROJECT / "roles" / "kubernetes" / "files" / "event-loop-monitor.cjs"
 PATIENCE = 20.0
 LAGS = ("min", "max", "mean", "stddev", "p50", "p90", "p99")
 KINDS = ("minor", "major", "incremental", "weakcb")

@@ -17,6 +17,7 @@ PACKAGE = "ansible_collections.leadgen.tuning.plugins"
 MODULES = [
     "kubernetes_workload",
     "kubernetes_counters",
+    "kubernetes_workload_audit",
     "postgres_settings",
     "postgres_databases",
     "postgres_grants",
