@@ -26,7 +26,7 @@ _SLOW_SECONDS = 30
 def findings(container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """What kind of thing is wrong, and why it matters."""
     readiness, liveness = container.get("readinessProbe"), container.get("livenessProbe")
-    if readiness is None:
+    if readiness is None and container.get("ports"):
         yield "no readiness probe", "it gets requests before it can serve them"
     for kind, probe in (("readiness", readiness), ("liveness", liveness)):
         if probe is None:

@@ -30,13 +30,21 @@ def writer_of(secret: Mapping[str, Any] | None) -> str:
     return ""
 
 
-def checksums(secret: Mapping[str, Any]) -> dict[str, str]:
-    """An annotation of the pods by which another value makes them anew: an environment is read when a container starts.
+def checksum(name: str, marks: Mapping[str, Any]) -> dict[str, str]:
+    """An annotation of the pods by which other marks make them anew: an environment is read when a container starts.
 
     It says that a value is another, and too little of it is shown to find out which.
     """
-    digest = hashlib.sha256(repr(sorted(secret["data"].items())).encode()).hexdigest()
-    return {f"{_CHECKSUM}{secret['metadata']['name']}": digest[:8]}
+    return {f"{_CHECKSUM}{name}": hashlib.sha256(repr(sorted(marks.items())).encode()).hexdigest()[:8]}
+
+
+def value_in(secret: Mapping[str, Any] | None, key: str) -> str | None:
+    """The value of a key; None where there is none, or no text."""
+    encoded = ((secret or {}).get("data") or {}).get(key)
+    try:
+        return None if encoded is None else base64.b64decode(encoded).decode()
+    except ValueError:
+        return None
 
 
 def told(values: Mapping[str, Any]) -> str:

@@ -18,12 +18,14 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autosca
     wanted_autoscaler,
     wanted_budget,
 )
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import Path
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import Path, merge
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import TEMPLATE, Wanted, known_as
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_pool import Pool, pool_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Object, Reading
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_secrets import (
-    checksums,
+    checksum,
     told,
+    value_in,
     wanted_secret,
     writer_of,
 )
@@ -64,19 +66,22 @@ def asked_by(reading: Reading, wish: Mapping[str, Any], script: str, only: Colle
         raise TuningError(f"{named(wish)}: there is none, and kubernetes_workloads names it; check kind, namespace and name")
     if "template" not in workload["spec"]:
         raise TuningError(f"{named(wish)}: its pods are those of its workloadRef; name that in kubernetes_workloads instead")
+    pool = _pool(reading, wish, workload, only)
+    wish = {**wish, "environment": merge(wish["environment"], pool.environment)}
     monitor = _monitor_of(wish["namespace"], script)
     sources = partial(reading.keys, wish["namespace"])
     intent = intent_of(Template(wish, workload["spec"]["template"]["spec"], sources, monitor["metadata"]["name"]), only)
     errors = [*intent.errors, *_too_old(reading, intent)]
     if errors:
         raise TuningError(f"{named(wish)}: {'; '.join(errors)}")
-    warnings = list(intent.warnings)
+    warnings = [*intent.warnings, *([pool.warning] if pool.warning else [])]
     objects: list[Wanted] = []
     annotations: dict[str, str] = {}
     if only is None or CONNECTIONS in only:
-        for wanted in _secrets(reading, wish, warnings):
+        values, marks = merge(wish["secrets"], pool.secrets), merge(wish["secrets"], pool.marks)
+        for wanted in _secrets(reading, wish["namespace"], values, warnings):
             objects.append(wanted)
-            annotations |= checksums(wanted.body)
+            annotations |= checksum(wanted.body["metadata"]["name"], marks[wanted.body["metadata"]["name"]])
     if MONITOR in intent.owners.values():
         objects.append(Wanted(monitor, reading.one("ConfigMap", wish["namespace"], monitor["metadata"]["name"]), MONITOR))
     if intent.spec or annotations:
@@ -104,15 +109,26 @@ def _monitor_of(namespace: str, script: str) -> Object:
     }
 
 
-def _secrets(reading: Reading, wish: Mapping[str, Any], warnings: list[str]) -> Iterator[Wanted]:
+def _pool(reading: Reading, wish: Mapping[str, Any], workload: Object, only: Collection[str] | None) -> Pool:
+    if only is not None and CONNECTIONS not in only:
+        return Pool()
+    try:
+        return pool_of(wish, workload, lambda name, key: value_in(reading.one("Secret", wish["namespace"], name), key))
+    except TuningError as error:
+        raise TuningError(f"{named(wish)}: {error}") from error
+
+
+def _secrets(
+    reading: Reading, namespace: str, secrets: Mapping[str, Mapping[str, Any]], warnings: list[str]
+) -> Iterator[Wanted]:
     """The Secrets that nobody else writes; of the others it is said what they have to hold."""
-    for name, values in wish["secrets"].items():
-        live = reading.one("Secret", wish["namespace"], name)
+    for name, values in secrets.items():
+        live = reading.one("Secret", namespace, name)
         writer = writer_of(live)
         if writer:
             warnings.append(f"Secret {name} is left to {writer}, which writes it; have it hold {told(values)}")
         else:
-            yield Wanted(wanted_secret(wish["namespace"], name, values), live, CONNECTIONS)
+            yield Wanted(wanted_secret(namespace, name, values), live, CONNECTIONS)
 
 
 def _workload(workload: Object, intent: Intent, annotations: Mapping[str, str]) -> Wanted:

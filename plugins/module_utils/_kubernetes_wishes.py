@@ -47,6 +47,17 @@ WISH: dict[str, Any] = {
     "environment": {"type": "dict", "default": {}},
     "keep_alive": {"type": "dict", "default": {}},
     "secrets": {"type": "dict", "default": {}, "no_log": True},
+    "connection_pool": {
+        "type": "dict",
+        "options": {
+            "connections": {"type": "int", "required": True},
+            "pool_timeout": {"type": "int", "default": 10},
+            "containers": {"type": "list", "elements": "str", "default": []},
+            "prefix": {"type": "str", "default": "DATABASE_POOL_"},
+            "secret": {"type": "str", "no_log": False},
+            "key": {"type": "str", "default": "DATABASE_URL", "no_log": False},
+        },
+    },
     "autoscaling": {
         "type": "dict",
         "options": {
@@ -148,6 +159,8 @@ def _refuse(wish: Mapping[str, Any]) -> None:
     for secret, values in wish["secrets"].items():
         if not isinstance(values, Mapping) or not values:
             raise _wrong(wish, f"secrets.{secret} has to be a dictionary of keys and their values")
+    if wish["connection_pool"] and wish["connection_pool"]["connections"] < 1:
+        raise _wrong(wish, "connection_pool.connections has to be 1 or more: what all of its pods may hold together")
     if wish["autoscaling"]:
         _refuse_autoscaling(wish)
     if wish["disruption_budget"]:

@@ -13,10 +13,10 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import 
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_limits import (
     refused_by_quotas,
     refused_by_ranges,
-    surge_of,
     unavailable_of,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import Change, plan, shown
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_pool import most_pods
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Reading
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_render import bring_about, files_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_rollout import (
@@ -81,7 +81,7 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
 def _about(asked: Iterable[Asked]) -> dict[str, Any]:
     return {
         "warnings": [f"{named(each.wish)}: {warning}" for each in asked for warning in each.warnings],
-        "most_pods": {named(each.wish): _most_pods(each) for each in asked},
+        "most_pods": {named(each.wish): most_pods(each.wish, each.workload) for each in asked},
     }
 
 
@@ -146,12 +146,6 @@ def _refused_pods(reading: Reading, workload: Mapping[str, Any], change: Change)
         *refused_by_ranges(after, reading.all("LimitRange", namespace)),
         *refused_by_quotas(before, after, pods, unavailable_of(workload, pods), quotas),
     ]
-
-
-def _most_pods(asked: Asked) -> int:
-    scaling = asked.wish["autoscaling"]
-    pods: int = scaling["max_replicas"] if scaling else asked.workload["spec"].get("replicas", 1)
-    return pods + surge_of(asked.workload, pods)
 
 
 def _result(changes: Collection[Change]) -> dict[str, Any]:

@@ -112,6 +112,36 @@ options:
           - A Secret that an ExternalSecret or a SealedSecret writes is left to it, and a warning says what it has to hold.
         type: dict
         default: {}
+      connection_pool:
+        description:
+          - Each pod's share of so many connections, counted over the most pods that there can be, those of the autoscaler's
+            maximum and of a rollout; at least 1, with a warning where that is more than there are.
+        type: dict
+        suboptions:
+          connections:
+            description: What all pods of the workload may hold together.
+            type: int
+            required: true
+          pool_timeout:
+            description: Seconds that a query waits for a connection.
+            type: int
+            default: 10
+          containers:
+            description: Those that get it as variables, for a driver adapter of Prisma 7.
+            type: list
+            elements: str
+            default: []
+          prefix:
+            description: The beginning of the variables' names, before C(MAX) and C(TIMEOUT_MS).
+            type: str
+            default: DATABASE_POOL_
+          secret:
+            description: The Secret with the URL that gets it as parameters, for Prisma 6 and before.
+            type: str
+          key:
+            description: The key of the URL in that Secret.
+            type: str
+            default: DATABASE_URL
       autoscaling:
         description:
           - The HorizontalPodAutoscaler. One that scales the workload already is changed, whatever its name, and keeps its

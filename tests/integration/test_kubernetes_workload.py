@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 from pathlib import Path
 from typing import Any
@@ -432,6 +433,51 @@ def test_a_secret_that_another_writes_is_left_to_it(cluster: Cluster, namespace:
     (warning,) = found["warnings"]
     assert warning.startswith(f"{namespace}/Deployment/lead-api: Secret leads-db is left to ExternalSecret leads-db, ")
     assert warning.endswith("; have it hold DATABASE_URL with connection_limit=4")
+
+
+def test_each_pod_gets_its_share_of_the_connections(cluster: Cluster, namespace: str) -> None:
+    apply(cluster, workload(namespace, replicas=None))
+    url = "postgresql://leads_app:s3cret@db:6432/leads?schema=public&connection_limit=9"
+    metadata = {"namespace": namespace, "name": "leads-db"}
+    data = {"DATABASE_URL": base64.b64encode(url.encode()).decode(), "OTHER": "eA=="}
+    apply(cluster, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": data})
+    asked = wish(
+        namespace,
+        connection_pool={"connections": 80, "containers": ["api"], "secret": "leads-db"},
+        autoscaling={"min_replicas": 1, "max_replicas": 8},
+        take=["data.DATABASE_URL"],
+    )
+    plan = tune(cluster, asked, check=True)
+    assert tune(cluster, asked) == plan
+    assert "s3cret" not in str(plan)
+    assert tune(cluster, asked)["changed"] is False
+    found = get(cluster, "Secret", namespace, "leads-db")["data"]
+    # 8 pods and 2 of a rollout.
+    assert base64.b64decode(found["DATABASE_URL"]).decode() == url.replace("=9", "=8") + "&pool_timeout=10"
+    assert found["OTHER"] == "eA=="
+    (api,) = get(cluster, "Deployment", namespace, "lead-api")["spec"]["template"]["spec"]["containers"]
+    variables = {entry["name"]: entry["value"] for entry in api["env"]}
+    assert variables == {"DATABASE_POOL_MAX": "8", "DATABASE_POOL_TIMEOUT_MS": "10000"}
+    # Another password is nobody's drift.
+    found["DATABASE_URL"] = base64.b64encode(base64.b64decode(found["DATABASE_URL"]).replace(b"s3cret", b"rotated")).decode()
+    apply(cluster, {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "data": found})
+    assert tune(cluster, asked)["changed"] is False
+    few = tune(cluster, {**asked, "connection_pool": {"connections": 5, "containers": ["api"]}}, check=True)
+    assert "10 pods are more than 5 connections" in few["warnings"][0]
+
+
+@pytest.mark.parametrize("value", [None, "bXlzcWw6Ly94OnMzY3JldEB5"])
+def test_a_secret_without_a_url_is_a_planned_error(cluster: Cluster, namespace: str, value: str | None) -> None:
+    apply(cluster, workload(namespace))
+    if value:
+        cluster.create(
+            _kubernetes.collection("Secret", namespace), {"metadata": {"name": "db"}, "data": {"DATABASE_URL": value}}
+        )
+    asked = wish(namespace, connection_pool={"connections": 80, "secret": "db"})
+    error = str(failure(lambda: tune(cluster, asked, check=True)))
+    assert error.startswith(f"{namespace}/Deployment/lead-api: ")
+    assert ("the URL has to begin with postgresql://" if value else "Secret db has no DATABASE_URL") in error
+    assert "s3cret" not in error
 
 
 # Rights

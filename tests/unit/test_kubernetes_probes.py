@@ -39,8 +39,9 @@ def test_a_client_of_a_database(command: list[str], expected: str) -> None:
     ("container", "expected"),
     [
         ({"readinessProbe": GET}, []),
-        ({}, ["no readiness probe"]),
-        ({"livenessProbe": GET}, ["no readiness probe"]),
+        ({}, []),  # a worker, of which nobody asks anything
+        ({"ports": [{"containerPort": 3000}]}, ["no readiness probe"]),
+        ({"ports": [{"containerPort": 3000}], "livenessProbe": GET}, ["no readiness probe"]),
         ({"readinessProbe": {"exec": {"command": ["psql"]}}}, ["probe opens a database"]),
         ({"readinessProbe": GET, "livenessProbe": {"exec": {"command": ["pg_isready"]}}}, ["probe opens a database"]),
         ({"readinessProbe": GET, "livenessProbe": {**GET, "periodSeconds": 30}}, ["readiness is liveness"]),
