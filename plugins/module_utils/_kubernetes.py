@@ -199,7 +199,7 @@ def place(body: Mapping[str, Any]) -> str:
 def connect(options: Mapping[str, Any]) -> Iterator[Cluster]:
     """The cluster that the option ``connection`` names: by kubeconfig, by host and token, or the one it runs in.
 
-    :raises TuningError: when the configuration is missing or wrong.
+    :raises TuningError: when the configuration is missing or wrong, or the server has refused something within.
     """
     if kubernetes is None:
         raise TuningError("the Python package kubernetes is missing where the module runs; install python3-kubernetes there")
@@ -215,6 +215,11 @@ def connect(options: Mapping[str, Any]) -> Iterator[Cluster]:
     client = kubernetes.client.ApiClient(configuration)
     try:
         yield Cluster(client, configuration.host, options.get("timeout") or 30.0)
+    except RefusedError as refused:
+        said = " ".join(str(refused).split())
+        raise TuningError(
+            f"kubernetes_connection, {configuration.host}: {said}; see the Role in docs/kubernetes.md"
+        ) from refused
     finally:
         client.rest_client.pool_manager.clear()
 

@@ -8,9 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._counters import measure_window, window_arguments
-from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import (
-    RefusedError,
     connect,
     connection_argument,
 )
@@ -46,22 +44,16 @@ def _read(options: Mapping[str, Any]) -> dict[str, Any]:
     utilization: list[int] = []
     with connect(options["connection"]) as cluster:
         reading = Reading(cluster)
-        try:
-            reading.read_workloads(wishes)
-            for wish in wishes:
-                workload = reading.workloads.get(key_of(wish))
-                mine = pods_of(workload, reading.all("Pod", wish["namespace"])) if workload else []
-                pods |= {pod["metadata"]["uid"]: _fared(pod) for pod in mine}
-                if wish["autoscaling"]:
-                    found = autoscaler_of(wish, reading.all("HorizontalPodAutoscaler", wish["namespace"]))
-                    utilization += _utilization(found or {})
-                if options["scrape"] and wish["event_loop_monitor"]:
-                    lag += [each for each in lags(cluster, wish, mine[:_MOST_SCRAPED]).values() if isinstance(each, float)]
-        except RefusedError as refused:
-            said = " ".join(str(refused).split())
-            raise TuningError(
-                f"kubernetes_connection, {cluster.host}: {said}; see the Role in docs/kubernetes.md"
-            ) from refused
+        reading.read_workloads(wishes)
+        for wish in wishes:
+            workload = reading.workloads.get(key_of(wish))
+            mine = pods_of(workload, reading.all("Pod", wish["namespace"])) if workload else []
+            pods |= {pod["metadata"]["uid"]: _fared(pod) for pod in mine}
+            if wish["autoscaling"]:
+                found = autoscaler_of(wish, reading.all("HorizontalPodAutoscaler", wish["namespace"]))
+                utilization += _utilization(found or {})
+            if options["scrape"] and wish["event_loop_monitor"]:
+                lag += [each for each in lags(cluster, wish, mine[:_MOST_SCRAPED]).values() if isinstance(each, float)]
     return {"at": time.time(), "pods": pods, "lag": max(lag, default=None), "cpu": max(utilization, default=None)}
 
 

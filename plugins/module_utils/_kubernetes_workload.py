@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import RefusedError, connect, connection_argument
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import connect, connection_argument
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_limits import (
     refused_by_quotas,
     refused_by_ranges,
@@ -53,14 +53,8 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
     wishes = read_wishes(options)
     with connect(options["connection"]) as cluster:
         reading = Reading(cluster, ignores_rendered=bool(options["render_directory"]))
-        try:
-            reading.read_workloads(wishes)
-            asked, changes = _plan_all(reading, wishes, options)
-        except RefusedError as refused:
-            said = " ".join(str(refused).split())
-            raise TuningError(
-                f"kubernetes_connection, {cluster.host}: {said}; see the Role in docs/kubernetes.md"
-            ) from refused
+        reading.read_workloads(wishes)
+        asked, changes = _plan_all(reading, wishes, options)
         if changes and options["verify"]:
             path, (before, after) = next(iter(changes[0].differences.items()))
             raise TuningError(f"{changes[0].name}: verification found {shown(path)} {before} where {after} is wanted")

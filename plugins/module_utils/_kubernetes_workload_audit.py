@@ -10,7 +10,7 @@ from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._audit import audited
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import RefusedError, connect, connection_argument
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import connect, connection_argument
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autoscaling import (
     AUTOSCALING,
     autoscaler_of,
@@ -96,21 +96,15 @@ def look(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
     verdicts: dict[str, Verdict] = {}
     with connect(options["connection"]) as cluster:
         reading = Reading(cluster)
-        try:
-            reading.read_workloads(wishes)
-            for wish in wishes:
-                workload = reading.workloads.get(key_of(wish))
-                if workload is None:
-                    raise TuningError(f"{named(wish)}: there is none, and kubernetes_workloads names it")
-                pods = pods_of(workload, reading.all("Pod", wish["namespace"]))
-                subject = Subject(wish, workload, pods, reading, options)
-                for control, judge in _judges(wish):
-                    judge(subject, verdicts.setdefault(control, Verdict()))
-        except RefusedError as refused:
-            said = " ".join(str(refused).split())
-            raise TuningError(
-                f"kubernetes_connection, {cluster.host}: {said}; see the Role in docs/kubernetes.md"
-            ) from refused
+        reading.read_workloads(wishes)
+        for wish in wishes:
+            workload = reading.workloads.get(key_of(wish))
+            if workload is None:
+                raise TuningError(f"{named(wish)}: there is none, and kubernetes_workloads names it")
+            pods = pods_of(workload, reading.all("Pod", wish["namespace"]))
+            subject = Subject(wish, workload, pods, reading, options)
+            for control, judge in _judges(wish):
+                judge(subject, verdicts.setdefault(control, Verdict()))
     return {"changed": False, "audit": [_audited(control, verdict) for control, verdict in sorted(verdicts.items())]}
 
 
