@@ -19,6 +19,16 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autosca
     wanted_budget,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import Path, merge
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_intent import (
+    CONNECTIONS,
+    MONITOR,
+    QOS,
+    Intent,
+    Template,
+)
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_node import (
+    MONITOR_FILE,
+)
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import TEMPLATE, Wanted, known_as
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_pool import Pool, pool_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Object, Reading
@@ -30,12 +40,6 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_secrets
     writer_of,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_template import (
-    CONNECTIONS,
-    MONITOR,
-    MONITOR_FILE,
-    QOS,
-    Intent,
-    Template,
     intent_of,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import key_of, named

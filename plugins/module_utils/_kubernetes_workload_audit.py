@@ -19,19 +19,21 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autosca
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_counters import pods_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import walk_containers
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import known_as
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_probes import findings as of_probes
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_quantities import whole_mib
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Object, Reading
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_scrape import lags
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_template import (
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_intent import (
     HEAP,
     MONITOR,
     QOS,
     READINESS,
     Template,
+)
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_node import (
     heap_of,
 )
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import known_as
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_probes import findings as of_probes
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_quantities import whole_mib
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Object, Reading
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_scrape import lags
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import (
     MOST_CPU_PERCENT,
     key_of,

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import at
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_template import Intent, Template, intent_of
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_intent import Intent, Template
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_template import intent_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import read_wishes
 
 SOURCES = {("ConfigMap", "settings"): ["NODE_OPTIONS"], ("ConfigMap", "plain"): ["PORT"], ("Secret", "hidden"): None}
@@ -184,6 +185,11 @@ def test_only_the_selected_controls() -> None:
         "containers": [{"name": "api", "env": [{"name": "NODE_OPTIONS", "value": "--max-old-space-size=384"}]}]
     }
     assert set(found.owners.values()) == {"node.heap_limit"}
+
+
+def test_an_error_of_another_control_is_none() -> None:
+    found = intent(pod({"name": "api"}), ["node.event_loop_monitoring"], node_containers=["api"], event_loop_monitor={})
+    assert found.errors == []
 
 
 def test_a_container_that_is_not_there() -> None:
