@@ -10,6 +10,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import 
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import managers_of
 
 AUTOSCALING = "kubernetes.autoscaling"
+_SOURCES = {"Resource": "resource", "ContainerResource": "containerResource"}
 # Up at once, since a burst of leads does not wait; down slowly, so that the next burst finds the pods still there.
 BEHAVIOR: dict[str, Any] = {
     "scaleUp": {
@@ -39,20 +40,30 @@ def autoscaler_of(wish: Mapping[str, Any], present: Iterable[Mapping[str, Any]])
 
 def budget_of(labels: Mapping[str, str], present: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The disruption budget whose selector matches the pods' labels; None when none does."""
-    for found in present:
-        selector = found["spec"].get("selector") or {}
-        wanted = selector.get("matchLabels") or {}
-        if wanted and not selector.get("matchExpressions") and wanted.items() <= labels.items():
-            return found
-    return None
+    return next((found for found in present if selects(found["spec"].get("selector"), labels)), None)
+
+
+def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
+    """Whether a label selector matches; an empty one matches everything, and none matches nothing."""
+    if selector is None:
+        return False
+    wanted = selector.get("matchLabels") or {}
+    return wanted.items() <= labels.items() and all(_holds(each, labels) for each in selector.get("matchExpressions") or ())
+
+
+def _holds(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    key, operator, values = requirement["key"], requirement["operator"], requirement.get("values") or ()
+    if operator in {"Exists", "DoesNotExist"}:
+        return bool((key in labels) == (operator == "Exists"))
+    return bool((labels.get(key) in values) == (operator == "In"))
 
 
 def wanted_autoscaler(wish: Mapping[str, Any], live: Mapping[str, Any] | None) -> dict[str, Any]:
     """The object to be applied. Metrics of other kinds that are there stay, so memory alone becomes memory and CPU."""
     wished = wish["autoscaling"]
     target = {"type": "Utilization", "averageUtilization": wished["cpu_percent"]}
-    cpu = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
-    metrics = [cpu if _is_cpu(metric) else metric for metric in live["spec"].get("metrics", ())] if live else []
+    cpu: dict[str, Any] = {"type": "Resource", "resource": {"name": "cpu", "target": target}}
+    metrics = [_with_target(metric, target) for metric in live["spec"].get("metrics", ())] if live else []
     return {
         "apiVersion": "autoscaling/v2",
         "kind": "HorizontalPodAutoscaler",
@@ -64,14 +75,23 @@ def wanted_autoscaler(wish: Mapping[str, Any], live: Mapping[str, Any] | None) -
             "scaleTargetRef": {"apiVersion": APIS[wish["kind"]][0], "kind": wish["kind"], "name": wish["name"]},
             "minReplicas": wished["min_replicas"],
             "maxReplicas": wished["max_replicas"],
-            "metrics": metrics if cpu in metrics else [cpu, *metrics],
+            "metrics": metrics if any(cpu_target(metric) for metric in metrics) else [cpu, *metrics],
             "behavior": {**BEHAVIOR, **(wished["behavior"] or {})},
         },
     }
 
 
-def _is_cpu(metric: Mapping[str, Any]) -> bool:
-    return bool(metric["type"] == "Resource" and metric["resource"]["name"] == "cpu")
+def cpu_target(metric: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The target of a metric that goes by the processor, of the pods or of one of their containers; None of another."""
+    source = metric.get(_SOURCES.get(metric["type"], ""), {})
+    return source["target"] if source.get("name") == "cpu" else None
+
+
+def _with_target(metric: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any]:
+    if cpu_target(metric) is None:
+        return metric
+    source = _SOURCES[metric["type"]]
+    return {**metric, source: {**metric[source], "target": target}}
 
 
 def wanted_budget(wish: Mapping[str, Any], selector: Mapping[str, str], live: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -51,11 +51,11 @@ def roll_out(cluster: Cluster, change: Change, seconds: float) -> None:
         applied = cluster.apply(change.body, dry_run=False, force=change.force or change.removes)
     except RefusedError as refused:
         raise refusal(change.body, refused) from refused
-    if not change.changes_template or is_on_delete(applied):
+    if not change.changes_template:
         return
     try:
         wait(cluster, applied, seconds)
-        if change.guaranteed:
+        if change.guaranteed and not held_back(applied, applied["spec"].get("replicas", 1)):
             prove_qos(cluster, applied)
     except (RefusedError, TuningError) as lost:
         raise UnfollowedError(f"{change.name} was applied, and its rollout could not be followed: {lost}") from lost
@@ -66,9 +66,12 @@ def roll_out(cluster: Cluster, change: Change, seconds: float) -> None:
         ) from failed
 
 
-def is_on_delete(workload: Mapping[str, Any]) -> bool:
-    """Whether its pods are made anew only when somebody deletes them."""
-    return bool(workload["spec"].get("updateStrategy", {}).get("type") == "OnDelete")
+def held_back(workload: Mapping[str, Any], pods: int) -> int:
+    """How many of its pods stay as they are until somebody deletes them, or lowers the partition of a StatefulSet."""
+    strategy = workload["spec"].get("updateStrategy") or {}
+    if strategy.get("type") == "OnDelete":
+        return max(1, pods)
+    return min(pods, int((strategy.get("rollingUpdate") or {}).get("partition") or 0))
 
 
 def wait(cluster: Cluster, workload: Mapping[str, Any], seconds: float) -> None:
@@ -105,10 +108,13 @@ def is_complete(kind: str, workload: Mapping[str, Any]) -> bool:
         return False
     if kind == "DaemonSet":
         wanted = status.get("desiredNumberScheduled", 0)
-        counts = [status.get("updatedNumberScheduled", 0), status.get("numberAvailable", 0)]
+        updated, counts = status.get("updatedNumberScheduled", 0), [status.get("numberAvailable", 0)]
     else:
-        counts = [status.get(name, 0) for name in ("updatedReplicas", "replicas", "availableReplicas")]
-    return all(count == wanted for count in counts)
+        updated, counts = (
+            status.get("updatedReplicas", 0),
+            [status.get(name, 0) for name in ("replicas", "availableReplicas")],
+        )
+    return all(count == wanted for count in counts) and updated >= wanted - held_back(workload, wanted)
 
 
 def prove_qos(cluster: Cluster, workload: Mapping[str, Any]) -> None:

@@ -21,7 +21,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_render import bring_about, files_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_rollout import (
     UnfollowedError,
-    is_on_delete,
+    held_back,
     pods_of,
     roll_out,
 )
@@ -121,8 +121,9 @@ def _refuse_rollout(reading: Reading, asked: Asked, change: Change) -> None:
     """Refuse what would fail, or never begin, after it was applied."""
     if asked.workload["spec"].get("paused"):
         raise TuningError(f"{named(asked.wish)}: it is paused, so that nothing would be rolled out; resume it first")
-    if is_on_delete(asked.workload):
-        asked.warnings.append("its strategy is OnDelete: its pods are made anew only when somebody deletes them")
+    held = held_back(asked.workload, asked.workload["spec"].get("replicas", 1))
+    if held:
+        asked.warnings.append(f"its updateStrategy leaves {held} pods as they are, which somebody has to make anew")
     elif change.guaranteed:
         pods_of(reading.cluster, asked.workload)  # the proof takes the right to list them
     refused = _refused_pods(reading, asked.workload, change)

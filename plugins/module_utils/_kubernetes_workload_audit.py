@@ -15,6 +15,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autosca
     AUTOSCALING,
     autoscaler_of,
     budget_of,
+    cpu_target,
     owner_of_replicas,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_counters import pods_of
@@ -177,10 +178,9 @@ def _judge_scaling(subject: Subject, verdict: Verdict) -> None:
 
 def _judge_autoscaler(found: Mapping[str, Any], where: str, verdict: Verdict) -> None:
     spec = found["spec"]
-    metrics = {
-        metric["resource"]["name"]: metric["resource"] for metric in spec.get("metrics", ()) if metric["type"] == "Resource"
-    }
-    percent = metrics.get("cpu", {}).get("target", {}).get("averageUtilization")
+    metrics = spec.get("metrics", ())
+    targets = [target for target in map(cpu_target, metrics) if target]
+    percent = targets[0].get("averageUtilization") if targets else None
     if percent is not None:
         verdict.figures.append(float(percent))
         if percent > MOST_CPU_PERCENT:
@@ -188,7 +188,7 @@ def _judge_autoscaler(found: Mapping[str, Any], where: str, verdict: Verdict) ->
                 f"its target is {percent}%: with its tolerance of 10% it acts above {percent * 1.1:.0f}%, and not before 80%"
             )
             verdict.find("autoscaler acts late", where, why)
-    elif set(metrics) == {"memory"} and len(spec.get("metrics", ())) == 1:
+    elif [metric.get("resource", {}).get("name") for metric in metrics] == ["memory"]:
         verdict.find(
             "memory alone", where, "a Node process gives memory back late, so that pods are added and never taken away"
         )

@@ -346,14 +346,16 @@ def test_a_paused_workload_is_a_planned_error(cluster: Cluster, namespace: str) 
     assert str(error).startswith(f"{namespace}/Deployment/lead-api: it is paused")
 
 
-def test_pods_that_somebody_has_to_delete_are_not_waited_for(cluster: Cluster, namespace: str) -> None:
-    made = workload(namespace, kind="StatefulSet")
-    made["spec"]["updateStrategy"] = {"type": "OnDelete"}
+@pytest.mark.parametrize("strategy", [{"type": "OnDelete"}, {"type": "RollingUpdate", "rollingUpdate": {"partition": 1}}])
+def test_pods_that_are_held_back_are_not_waited_for(cluster: Cluster, namespace: str, strategy: Object) -> None:
+    made = workload(namespace, kind="StatefulSet", replicas=2)
+    made["spec"]["updateStrategy"] = strategy
     apply(cluster, made)
+    wait_for(lambda: get(cluster, "StatefulSet", namespace, "lead-api").get("status", {}).get("availableReplicas") == 2)
     asked = wish(namespace, kind="StatefulSet", guaranteed_qos=True, take=["*"])
     done = tune(cluster, asked)
     assert done["changed"]
-    assert "OnDelete" in done["warnings"][0]
+    assert f"leaves {2 if strategy['type'] == 'OnDelete' else 1} pods as they are" in done["warnings"][0]
     assert tune(cluster, asked)["changed"] is False
 
 
