@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import copy
+import time
 from pathlib import Path
 from typing import Any
 
@@ -544,6 +545,29 @@ def test_a_check_takes_few_requests(cluster: Cluster, namespace: str, monkeypatc
     paged = requests(cluster, lambda: tune(cluster, *asked, check=True))
     assert len(paged) == 9
     assert sum("continue=" in path for _verb, path in paged) == 6
+
+
+def test_an_identical_apply_leaves_every_resource_version(cluster: Cluster, namespace: str) -> None:
+    apply(cluster, plain(namespace))
+    asked = everything("Deployment", namespace)
+    tune(cluster, asked)
+    kinds = ("ConfigMap", "Secret", "Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "ReplicaSet", "Pod")
+
+    def read() -> dict[str, str]:
+        items = [
+            item for kind in kinds for item in cluster.request("GET", _kubernetes.collection(kind, namespace))[1]["items"]
+        ]
+        return {item["metadata"]["uid"]: item["metadata"]["resourceVersion"] for item in items}
+
+    def has_settled() -> bool:  # controllers have told their news
+        before = read()
+        time.sleep(0.5)
+        return read() == before
+
+    wait_for(has_settled)
+    before = read()
+    assert tune(cluster, asked)["changed"] is False
+    assert read() == before
 
 
 def requests(cluster: Cluster, call: Any) -> list[tuple[str, str]]:
