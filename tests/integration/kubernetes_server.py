@@ -73,14 +73,19 @@ class Cluster:
 
         Returns when the server honours the rules, which is some moments after it took them.
         """
-        place, roles = f"/api/v1/namespaces/{namespace}/serviceaccounts", f"/apis/{RBAC}/v1/namespaces/{namespace}"
+        roles = f"/apis/{RBAC}/v1/namespaces/{namespace}"
         metadata = {"metadata": {"name": name}}
-        self.create(place, metadata)
+        self.create(f"/api/v1/namespaces/{namespace}/serviceaccounts", metadata)
         self.create(f"{roles}/roles", {**metadata, "rules": rules})
         reference = {"apiGroup": RBAC, "kind": "Role", "name": name}
         subject = {"kind": "ServiceAccount", "name": name, "namespace": namespace}
         self.create(f"{roles}/rolebindings", {**metadata, "roleRef": reference, "subjects": [subject]})
-        token = self.create(f"{place}/{name}/token", {"spec": {"expirationSeconds": TOKEN_SECONDS}})["status"]["token"]
+        return self.kubeconfig_of(namespace, name, rules)
+
+    def kubeconfig_of(self, namespace: str, name: str, rules: list[dict[str, Any]]) -> Path:
+        """A kubeconfig file with a token of a service account, once the server honours these rules of its Role."""
+        place = f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}/token"
+        token = self.create(place, {"spec": {"expirationSeconds": TOKEN_SECONDS}})["status"]["token"]
         for rule in rules:
             assert poll(lambda rule=rule: self._may(namespace, name, rule), SECONDS), rule  # type: ignore[misc]
         path = self.folder / f"{namespace}-{name}.kubeconfig"

@@ -486,17 +486,27 @@ def test_a_secret_without_a_url_is_a_planned_error(cluster: Cluster, namespace: 
 # Rights
 
 
+def shipped(space: str = "leads") -> list[Object]:
+    """The objects of the file that comes with the role, for another namespace."""
+    text = (PROJECT / "roles/kubernetes/files/rbac.yml").read_text(encoding="utf-8")
+    return list(yaml.safe_load_all(text.replace("namespace: leads", f"namespace: {space}")))
+
+
 def shipped_rules() -> list[Object]:
-    """Those of the Role in the documentation."""
-    page = (PROJECT / "docs" / "kubernetes.md").read_text(encoding="utf-8")
-    blocks = [block.partition("```")[0] for block in page.split("```yaml\n")[1:]]
-    (role,) = [block for block in map(yaml.safe_load, blocks) if block.get("kind") == "Role"]
-    rules: list[Object] = role["rules"]
-    return rules
+    """Those of its Role."""
+    (rules,) = [body["rules"] for body in shipped() if body["kind"] == "Role"]
+    found: list[Object] = rules
+    return found
 
 
-def test_the_shipped_role_suffices(cluster: Cluster, namespace: str) -> None:
-    kubeconfig = cluster.service_account(namespace, "tuning", shipped_rules())
+def test_the_shipped_account_suffices(cluster: Cluster, namespace: str) -> None:
+    for body in shipped(namespace):
+        group = body["apiVersion"] if "/" not in body["apiVersion"] else f"apis/{body['apiVersion']}"
+        path = (
+            f"/{group.replace('v1', 'api/v1', 1) if group == 'v1' else group}/namespaces/{namespace}/{body['kind'].lower()}s"
+        )
+        cluster.create(path, body)
+    kubeconfig = cluster.kubeconfig_of(namespace, "leadgen-tuning", shipped_rules())
     for shape in ("with_init_and_sidecar", "a_stateful_set", "a_daemon_set"):
         made = apply(cluster, SHAPES[shape](namespace))
         asked = everything(made["kind"], namespace)
