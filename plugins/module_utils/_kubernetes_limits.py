@@ -59,25 +59,36 @@ def refused_by_quotas(
     is room for the first while no more than ``unavailable`` of the former are gone.
     """
     found = []
+    for quota, key, each, former in _claims(before, after, quotas):
+        limit, now = quota["status"]["hard"][key], number(quota["status"]["used"].get(key, 0))
+        needed = now + max(pods * (each - former), each - unavailable * former)
+        if pods and needed > number(limit):
+            found.append(
+                f"ResourceQuota {quota['metadata']['name']}: the rollout of {pods} pods takes {_shown(needed)} of "
+                f"{key}, and {limit} is allowed"
+            )
+    return found
+
+
+def claim(before: Mapping[str, Any], after: Mapping[str, Any], pods: int, quotas: Iterable[Mapping[str, Any]]) -> None:
+    """Count what the pods will have taken when they are rolled out as used."""
+    for quota, key, each, former in _claims(before, after, quotas):
+        used = quota["status"]["used"]
+        used[key] = str(number(used.get(key, 0)) + pods * (each - former))
+
+
+def _claims(
+    before: Mapping[str, Any], after: Mapping[str, Any], quotas: Iterable[Mapping[str, Any]]
+) -> Iterator[tuple[Mapping[str, Any], str, Decimal, Decimal]]:
+    """Each quota of all pods and its key, with what a pod takes of it, a new one and a former one."""
     old, new = _of_pod(before), _of_pod(after)
     for quota in quotas:
-        hard, used = (quota.get("status", {}).get(key, {}) for key in ("hard", "used"))
-        if quota["spec"].get("scopes") or quota["spec"].get("scopeSelector"):
-            continue  # of some pods only
-        for key, limit in hard.items():
+        if quota["spec"].get("scopes") or quota["spec"].get("scopeSelector") or "used" not in quota.get("status", {}):
+            continue  # of some pods only, or not counted yet
+        for key in quota["status"].get("hard", {}):
             part, resource = _counted(key)
-            if resource is None:
-                continue
-            each, former, now = (
-                number(of.get(name, 0)) for of, name in ((new[part], resource), (old[part], resource), (used, key))
-            )
-            needed = now + max(pods * (each - former), each - unavailable * former)
-            if pods and needed > number(limit):
-                found.append(
-                    f"ResourceQuota {quota['metadata']['name']}: the rollout of {pods} pods takes {_shown(needed)} of "
-                    f"{key}, and {limit} is allowed"
-                )
-    return found
+            if resource is not None:
+                yield quota, key, number(new[part].get(resource, 0)), number(old[part].get(resource, 0))
 
 
 def unavailable_of(workload: Mapping[str, Any], pods: int) -> int:

@@ -27,6 +27,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan im
 )
 
 GUARANTEED = "Guaranteed"
+_PAUSED = "Paused"  # a Rollout that waits for somebody to promote it
 _POLL_SECONDS = (0.2, 2.0)  # at first, and at most
 
 
@@ -44,19 +45,13 @@ def roll_out(cluster: Cluster, change: Change, seconds: float) -> None:
     :raises UnfollowedError: when it was applied, and what became of it could not be seen.
     :raises TuningError: when it was refused, or failed and the former fields were applied again.
     """
-    try:
-        if change.removes:
-            # What goes and what comes in its place are one write, so that the pods are made anew once.
-            cluster.merge(change.body, dry_run=False)
-        applied = cluster.apply(change.body, dry_run=False, force=change.force or change.removes)
-    except RefusedError as refused:
-        raise refusal(change.body, refused) from refused
+    applied = _write(cluster, change)
     if not change.changes_template:
         return
     try:
-        wait(cluster, applied, seconds)
-        if change.guaranteed and not held_back(applied, applied["spec"].get("replicas", 1)):
-            prove_qos(cluster, applied)
+        found = wait(cluster, applied, seconds)
+        if change.guaranteed and not (held_back(found, found["spec"].get("replicas", 1)) or _phase(found) == _PAUSED):
+            prove_qos(cluster, found)
     except (RefusedError, TuningError) as lost:
         raise UnfollowedError(f"{change.name} was applied, and its rollout could not be followed: {lost}") from lost
     except RolloutError as failed:
@@ -64,6 +59,19 @@ def roll_out(cluster: Cluster, change: Change, seconds: float) -> None:
         raise TuningError(
             f"{change.name}: {failed}; the former fields were applied again, and the server rolls back to them"
         ) from failed
+
+
+def _write(cluster: Cluster, change: Change) -> dict[str, Any]:
+    is_written = False
+    try:
+        if change.removes:
+            # What goes and what comes in its place are one write, so that the pods are made anew once.
+            cluster.merge(change.body, dry_run=False)
+            is_written = True
+        return cluster.apply(change.body, dry_run=False, force=change.force or change.removes)
+    except RefusedError as refused:
+        error = refusal(change.body, refused)
+        raise UnfollowedError(f"{error}; what it was to have is written") if is_written else error from refused
 
 
 def held_back(workload: Mapping[str, Any], pods: int) -> int:
@@ -74,8 +82,8 @@ def held_back(workload: Mapping[str, Any], pods: int) -> int:
     return min(pods, int((strategy.get("rollingUpdate") or {}).get("partition") or 0))
 
 
-def wait(cluster: Cluster, workload: Mapping[str, Any], seconds: float) -> None:
-    """Wait until the rollout is complete.
+def wait(cluster: Cluster, workload: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+    """Wait until the rollout is complete, and return the workload as it is then.
 
     :raises RolloutError: when the workload says that it will not be, or the time is over.
     """
@@ -85,27 +93,37 @@ def wait(cluster: Cluster, workload: Mapping[str, Any], seconds: float) -> None:
     path = f"{collection(workload['kind'], metadata['namespace'])}/{quote(metadata['name'])}"
     while True:
         found = cluster.get(path)
-        if is_complete(workload["kind"], found):
-            return
-        if found.get("status", {}).get("phase") == "Degraded":  # of a Rollout
-            raise RolloutError(f"the rollout is degraded ({found['status'].get('message') or _why(cluster, found)})")
-        for condition in found.get("status", {}).get("conditions", ()):
-            if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
-                raise RolloutError(f"the rollout makes no progress ({_why(cluster, found)})")
+        # Until its controller has seen this generation, what it says is of the one before.
+        if _is_seen(workload["kind"], found):
+            if is_complete(workload["kind"], found):
+                return found
+            if _phase(found) == "Degraded":
+                raise RolloutError(f"the rollout is degraded ({found['status'].get('message') or _why(cluster, found)})")
+            for condition in found.get("status", {}).get("conditions", ()):
+                if condition["type"] == "Progressing" and condition.get("reason") == "ProgressDeadlineExceeded":
+                    raise RolloutError(f"the rollout makes no progress ({_why(cluster, found)})")
         if time.monotonic() >= deadline:
             raise RolloutError(f"the rollout was not complete within {seconds:g} s ({_why(cluster, found)})")
         time.sleep(pause)
         pause = min(pause * 1.5, longest)
 
 
+def _is_seen(kind: str, workload: Mapping[str, Any]) -> bool:
+    observed, generation = workload.get("status", {}).get("observedGeneration", 0), workload["metadata"]["generation"]
+    # A Rollout has it as a text, which is a checksum before Argo Rollouts 1.0.
+    return str(observed) == str(generation) if kind == "Rollout" else bool(observed >= generation)
+
+
+def _phase(workload: Mapping[str, Any]) -> str:
+    """Of a Rollout; the others have none."""
+    return str(workload.get("status", {}).get("phase", ""))
+
+
 def is_complete(kind: str, workload: Mapping[str, Any]) -> bool:
-    """Whether all pods are of the present template and available."""
+    """Whether all pods are of the present template and available, of a workload whose controller has seen it."""
     status, wanted = workload.get("status", {}), workload["spec"].get("replicas", 1)
-    if kind == "Rollout":  # which may pause until somebody promotes it
-        is_seen = str(status.get("observedGeneration")) == str(workload["metadata"]["generation"])
-        return is_seen and status.get("phase") in {"Healthy", "Paused"}
-    if status.get("observedGeneration", 0) < workload["metadata"]["generation"]:
-        return False
+    if kind == "Rollout":
+        return _phase(workload) in {"Healthy", _PAUSED}
     if kind == "DaemonSet":
         wanted = status.get("desiredNumberScheduled", 0)
         updated, counts = status.get("updatedNumberScheduled", 0), [status.get("numberAvailable", 0)]
@@ -131,7 +149,10 @@ def prove_qos(cluster: Cluster, workload: Mapping[str, Any]) -> None:
 
 
 def put_back(cluster: Cluster, change: Change) -> None:
-    """Apply the former values of the changed fields; what was not there goes again."""
+    """Apply the former values of the changed fields; what was not there goes again.
+
+    :raises UnfollowedError: when that failed too.
+    """
     live = change.live or {}
     former = only_paths(live, {path for path, (before, _after) in change.differences.items() if before is not None})
     if change.body["kind"] in ATOMIC:
@@ -146,8 +167,8 @@ def put_back(cluster: Cluster, change: Change) -> None:
             gone = nest({path: None for path in new if not is_element(path)})
             cluster.merge({**merge(former, gone), **identity, "metadata": metadata}, dry_run=False)
         cluster.apply({**body, **identity, "metadata": {**body.get("metadata", {}), **metadata}}, dry_run=False, force=True)
-    except RefusedError as refused:
-        raise TuningError(f"{refusal(change.body, refused)}; it has failed, and could not be put back") from refused
+    except (RefusedError, TuningError) as error:
+        raise UnfollowedError(f"{change.name} has failed, and its former fields could not be applied: {error}") from error
 
 
 def pods_of(cluster: Cluster, workload: Mapping[str, Any]) -> list[dict[str, Any]]:

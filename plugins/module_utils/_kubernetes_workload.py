@@ -11,6 +11,7 @@ from typing import Any
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import connect, connection_argument
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_limits import (
+    claim,
     refused_by_quotas,
     refused_by_ranges,
     unavailable_of,
@@ -56,8 +57,9 @@ def reconcile(options: Mapping[str, Any], check_mode: bool) -> dict[str, Any]:
         reading.read_workloads(wishes)
         asked, changes = _plan_all(reading, wishes, options)
         if changes and options["verify"]:
-            path, (before, after) = next(iter(changes[0].differences.items()))
-            raise TuningError(f"{changes[0].name}: verification found {shown(path)} {before} where {after} is wanted")
+            found = _result(changes[:1])["diff"]
+            name, wanted = next(iter(found["after"].items()))
+            raise TuningError(f"{name}: verification found {found['before'][name]} where {wanted} is wanted")
         if options["render_directory"]:
             files = files_of(wanted for each in asked for wanted in each.objects)
             return {**bring_about(Path(options["render_directory"]), files, check_mode), **_about(asked)}
@@ -137,10 +139,12 @@ def _refused_pods(reading: Reading, workload: Mapping[str, Any], change: Change)
     before, after = (each["spec"]["template"]["spec"] for each in (workload, change.planned))
     pods = workload["spec"].get("replicas", 1)
     quotas = reading.all("ResourceQuota", namespace)
-    return [
+    refused = [
         *refused_by_ranges(after, reading.all("LimitRange", namespace)),
         *refused_by_quotas(before, after, pods, unavailable_of(workload, pods), quotas),
     ]
+    claim(before, after, pods, quotas)  # so that the next workload finds what this one leaves
+    return refused
 
 
 def _result(changes: Collection[Change]) -> dict[str, Any]:

@@ -335,8 +335,12 @@ def test_a_rollout_without_progress_is_not_waited_for(cluster: Cluster, namespac
     made = workload(namespace, annotations={NEVER_READY: "true"})
     made["spec"]["progressDeadlineSeconds"] = 1
     apply(cluster, made)
-    error = failure(lambda: tune(cluster, wish(namespace, guaranteed_qos=True, take=["*"]), rollout_timeout=60.0))
-    assert "the rollout makes no progress" in str(error)
+    asked = wish(namespace, guaranteed_qos=True, take=["*"])
+    assert "the rollout makes no progress" in str(failure(lambda: tune(cluster, asked, rollout_timeout=60.0)))
+    # What its controller says of the former generation is not taken for this one's.
+    made["spec"]["template"]["metadata"].pop("annotations")
+    apply(cluster, made)
+    assert tune(cluster, asked)["changed"]
 
 
 def test_a_paused_workload_is_a_planned_error(cluster: Cluster, namespace: str) -> None:
@@ -415,6 +419,8 @@ def test_a_secret_is_never_shown_and_makes_the_pods_anew(cluster: Cluster, names
     assert plan["diff"]["before"][f"{namespace}/Secret/leads-db data.DATABASE_URL"] == "(hidden), another"
     assert plan["diff"]["after"][f"{namespace}/Secret/leads-db data.DATABASE_URL"] == "(hidden)"
     assert set(plan["owners"].values()) == {"prisma.connection_limit"}
+    verification = str(failure(lambda: tune(cluster, asked, check=True, verify=True)))
+    assert "data.DATABASE_URL: verification found (hidden), another where (hidden) is wanted" in verification
     assert tune(cluster, asked) == plan
     assert get(cluster, "Deployment", namespace, "lead-api")["metadata"]["generation"] == first + 1
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_limits import (
+    claim,
     refused_by_quotas,
     refused_by_ranges,
     surge_of,
@@ -80,6 +81,14 @@ def test_a_quota_without_room_for_the_first_is_no_hindrance_where_a_former_pod_g
     before, after = ({"containers": [container("api", **same(cpu, "1Gi"))]} for cpu in ("1", "1010m"))
     assert refused_by_quotas(before, after, 1, 0, quota("1.5", "1"))
     assert not refused_by_quotas(before, after, 1, 1, quota("1.5", "1"))
+
+
+def test_what_one_workload_takes_the_next_one_has_not() -> None:
+    before, after = ({"containers": [container("api", **same(cpu, "1Gi"))]} for cpu in ("1", "1.5"))
+    quotas = quota("5.5", "4")
+    assert not refused_by_quotas(before, after, 2, 1, quotas)
+    claim(before, after, 2, quotas)
+    assert refused_by_quotas(before, after, 2, 1, quotas)
 
 
 def test_lower_requests_are_admitted_where_a_former_pod_makes_room() -> None:
