@@ -25,7 +25,7 @@ def arguments(name: str) -> dict[str, Any]:
     """Those of the first example that tells where the service is."""
     examples = import_module(f"ansible_collections.leadgen.tuning.plugins.modules.{name}").EXAMPLES
     tasks = [task[f"leadgen.tuning.{name}"] for task in yaml.safe_load(examples) if f"leadgen.tuning.{name}" in task]
-    return next(task for task in tasks if "connection" in task)
+    return next(task for task in tasks if "connection" in task or "url" in task)
 
 
 def answer_of(name: str, given: dict[str, Any]) -> str:
@@ -47,7 +47,8 @@ def answer_of(name: str, given: dict[str, Any]) -> str:
 def test_a_service_that_is_not_there_is_one_sentence(name: str) -> None:
     of_databases: dict[str, Any] = {**NOWHERE, "user": "u", "dbname": "d"}
     where = {"redis": NOWHERE, "kubernetes": {"host": "https://127.0.0.1:9"}}.get(name.partition("_")[0], of_databases)
-    answer = json.loads(answer_of(name, {**arguments(name), "connection": where}))
+    reached = {"url": "https://127.0.0.1:9"} if name == "https_probe" else {"connection": where}
+    answer = json.loads(answer_of(name, {**arguments(name), **reached}))
     assert (answer["failed"], "127.0.0.1:9" in answer["msg"], "exception" in answer) == (True, True, False), answer
 
 
