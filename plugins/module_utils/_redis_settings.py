@@ -24,6 +24,24 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._redis_server impor
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_values import canonical, refuse_two_names
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import HIDDEN
 
+# The first that matches counts. Known here and not handed in, since templates of a task cost every host their milliseconds.
+CONTROLS: dict[str, list[str]] = {
+    "redis.eviction": ["lfu-*", "maxmemory", "maxmemory-*"],
+    "redis.persistence": [
+        "aof-*",
+        "appendfsync",
+        "appendonly",
+        "auto-aof-*",
+        "no-appendfsync-on-rewrite",
+        "rdb*",
+        "save",
+        "stop-writes-on-bgsave-error",
+        # of the host: forks need them
+        "vm.*",
+        "transparent_hugepage",
+    ],
+    "redis.parameters": ["*"],
+}
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
     "settings": {"type": "dict", "default": {}},
@@ -31,6 +49,7 @@ ARGUMENT_SPEC: dict[str, Any] = {
     "profiles": {"type": "dict", "default": {}},
     "replica_settings": {"type": "dict", "default": {}},
     **owner_arguments(),
+    "controls": {"type": "dict", "default": CONTROLS},
     "persist": {"type": "bool", "default": True},
     "include_file": {"type": "path", "default": ""},
     "memory": {"type": "str", "default": ""},

@@ -54,7 +54,20 @@ options:
       - Patterns of parameter names, by the control of the guide that owns them; the first that matches counts, and case
         does not. They tell the controls apart in what is reported.
     type: dict
-    default: {}
+    default:
+      redis.eviction: [lfu-*, maxmemory, maxmemory-*]
+      redis.persistence:
+        - aof-*
+        - appendfsync
+        - appendonly
+        - auto-aof-*
+        - no-appendfsync-on-rewrite
+        - rdb*
+        - save
+        - stop-writes-on-bgsave-error
+        - vm.*
+        - transparent_hugepage
+      redis.parameters: ["*"]
   only:
     description:
       - Only what these controls own is looked at. Left out, the action plugin takes those that C(--tags) names.

@@ -42,8 +42,9 @@ class ServiceActionModule(ActionBase):  # type: ignore[misc] # ansible-core ship
         arguments = dict(self._task.args)
         controls = [tag for tag in self._task.tags if "." in tag]
         if "only" in self.argument_spec:
-            # A module without `controls` knows the owners itself.
-            has_owners = arguments.get("controls") or (controls and "controls" not in self.argument_spec)
+            # A module without that option knows the owners itself, and one may by its default.
+            known = self.argument_spec.get("controls", {"default": True})["default"]
+            has_owners = arguments.get("controls") or (controls and known)
             controls = selected(controls, variables.get("ansible_run_tags", ()))
             arguments.setdefault("only", controls if has_owners else None)
         if self._connection.transport == "local" and not self._play_context.become:
