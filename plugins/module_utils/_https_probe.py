@@ -170,7 +170,8 @@ def _of_lifetime(control: str, answer: Answer) -> Iterator[tuple[str, str]]:
         )
     least, most = _PUBLIC_SECONDS
     if control == PUBLIC and not least <= (seconds or 0) <= most:
-        yield "wrong life", f"a shared cache may keep it for {seconds} s; {least} to {most} s are meant"
+        life = "no time that is told" if seconds is None else f"{seconds} s"
+        yield "wrong life", f"a shared cache may keep it for {life}; {least} to {most} s are meant"
     if "set-cookie" in answer.headers:
         yield "cookie in the cache", "the answer that is kept sets a cookie, and so for everybody"
 
@@ -186,6 +187,8 @@ def _judge_private(site: Site, route: Mapping[str, Any], found: Findings) -> Non
         if answer.is_hit():
             found.find(PUBLIC, "private and cached", route["path"], f"with {', '.join(user)} it is answered from the cache")
         bodies.append(answer.body)
+        if len(bodies) == 1:
+            _judge_encoding(route, answer, found)
     if len(set(bodies)) < len(bodies):
         found.find(PUBLIC, "another's answer", route["path"], "two users get the same")
 

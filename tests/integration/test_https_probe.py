@@ -7,7 +7,9 @@ import http.server
 import json
 import os
 import pwd
+import shutil
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._https import Answe
 
 from retune.sandbox.certificates import issue
 from retune.sandbox.processes import LOOPBACK, find_program, free_ports, poll, port_is_free
+from tests.integration.conftest import PROJECT
 
 HOST = "leads.example.test"
 ALICE, BOB = {"Authorization": "Bearer alice"}, {"Cookie": "session=bob"}
@@ -209,6 +212,34 @@ def test_what_cannot_be_asked_is_one_sentence(edge: Edge) -> None:
     assert edge.kinds(expires_after_days=9999) == ["certificate ends"]
     with pytest.raises(TuningError, match="certificate ends: on "):
         edge.probe(expires_after_days=9999, verify=True)
+
+
+@pytest.mark.parametrize(("values", "status"), [({}, 0), ({"bypass": ""}, 2)])
+def test_the_audit_asks_the_edge(edge: Edge, tmp_path: Path, values: dict[str, str], status: int) -> None:
+    edge.start(**values)
+    inventory = tmp_path / "inventories" / "site"
+    (inventory / "group_vars").mkdir(parents=True)
+    host = {
+        "edge_url": f"https://{HOST}",
+        "edge_address": f"{LOOPBACK}:{edge.port}",
+        "edge_ca_cert": str(tmp_path / "ca.pem"),
+        "edge_redirect_address": f"{LOOPBACK}:{edge.plain}",
+        "edge_routes": ROUTES,
+    }
+    (inventory / "hosts.yml").write_text(json.dumps({"all": {"children": {"edge": {"hosts": {"the-edge": host}}}}}))
+    shutil.copy(PROJECT / "inventories/sandbox/group_vars/all.yml", inventory / "group_vars" / "all.yml")
+    done = subprocess.run(
+        [sys.executable, "-m", "retune", "audit", inventory],
+        cwd=PROJECT,
+        env={**os.environ, "RETUNE_LOG_DIRECTORY": str(tmp_path / "log")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    assert ("cached for users" in done.stdout) == bool(status)
+    assert "Bearer alice" not in done.stdout
 
 
 @pytest.mark.parametrize(
