@@ -7,6 +7,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 
+def finding(kind: str, where: str, why: str, size: int | None = None) -> dict[str, Any]:
+    """One thing that is wrong at a place that is no relation, in the form that the audit shows; ``size`` is in bytes."""
+    return {"kind": kind, "database": "", "table": where, "index": "", "bytes": size, "why": why, "statement": ""}
+
+
 def audited(
     control: str, figure: float | None, findings: Sequence[Mapping[str, Any]], unknown: Sequence[str]
 ) -> dict[str, Any]:

@@ -89,7 +89,7 @@ class Answer:
         return self.headers.get("age", "0").isdigit() and int(self.headers.get("age", "0")) > 0
 
 
-def get(site: Site, path: str, headers: Mapping[str, str], method: str = "GET") -> Answer:
+def get(site: Site, path: str, headers: Mapping[str, str]) -> Answer:
     """One request on a connection of its own; redirects are not followed.
 
     :raises TuningError: when there is no answer, or the certificate is not to be trusted.
@@ -97,7 +97,7 @@ def get(site: Site, path: str, headers: Mapping[str, str], method: str = "GET") 
     connection = http.client.HTTPConnection(site.host, site.address[1], timeout=site.timeout)
     try:
         connection.sock = _connect(site) if site.scheme == "http" else handshake(site)[0]
-        connection.request(method, path, headers={"User-Agent": "leadgen-tuning", **headers})
+        connection.request("GET", path, headers={"User-Agent": "leadgen-tuning", **headers})
         answer = connection.getresponse()
         found: dict[str, str] = {}
         for name, value in answer.getheaders():

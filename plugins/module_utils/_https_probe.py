@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
-from ansible_collections.leadgen.tuning.plugins.module_utils._audit import audited
+from ansible_collections.leadgen.tuning.plugins.module_utils._audit import audited, finding
 from ansible_collections.leadgen.tuning.plugins.module_utils._https import (
     VERSIONS,
     Answer,
@@ -58,9 +58,8 @@ class Findings:
         self.by_control.setdefault(control, [])
 
     def find(self, control: str, kind: str, where: str, why: str) -> None:
-        """Take in a finding, as the audit shows it."""
-        about = {"database": "", "index": "", "bytes": None, "statement": ""}
-        self.by_control.setdefault(control, []).append({"kind": kind, "table": where, "why": why, **about})
+        """Take in a finding."""
+        self.by_control.setdefault(control, []).append(finding(kind, where, why))
 
 
 def probe(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
@@ -79,7 +78,7 @@ def probe(options: Mapping[str, Any], _check_mode: bool) -> dict[str, Any]:
         audited(control, float(len(findings)), findings, found.unknown.get(control, ()))
         for control, findings in sorted(found.by_control.items())
     ]
-    wrong = [finding for entry in audit for finding in entry["findings"]]
+    wrong = [each for entry in audit for each in entry["findings"]]
     if options["verify"] and wrong:
         raise site.error(f"{wrong[0]['table']}: {wrong[0]['kind']}: {wrong[0]['why']}")
     return {"changed": False, "audit": audit}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, partial
 from typing import Any
 
-from ansible_collections.leadgen.tuning.plugins.module_utils._audit import audited
+from ansible_collections.leadgen.tuning.plugins.module_utils._audit import audited, finding
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import connect, connection_argument
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autoscaling import (
@@ -63,9 +63,8 @@ class Verdict:
     unknown: list[str] = field(default_factory=list)
 
     def find(self, kind: str, where: str, why: str) -> None:
-        """Take in a finding, as the audit shows it."""
-        about = {"database": "", "index": "", "bytes": None, "statement": ""}
-        self.findings.append({"kind": kind, "table": where, "why": why, **about})
+        """Take in a finding."""
+        self.findings.append(finding(kind, where, why))
 
 
 @dataclass(frozen=True)

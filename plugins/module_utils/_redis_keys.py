@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ansible_collections.leadgen.tuning.plugins.module_utils._audit import audited
+from ansible_collections.leadgen.tuning.plugins.module_utils._audit import audited, finding
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis import connect, connection_argument, endpoint
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis_estimates import total_of
@@ -311,4 +311,4 @@ def _finding(kind: str, sample: Sample, size: int, why: str, key: Key | None = N
     names = patterns_of(key.name for key in sample.keys)
     patterns = Counter(names[key.name] for key in chosen)
     place = ", ".join(pattern for pattern, _count in patterns.most_common(3))
-    return {"kind": kind, "database": "", "table": place, "index": "", "bytes": size, "why": why, "statement": ""}
+    return finding(kind, place, why, size)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from ansible_collections.leadgen.tuning.plugins.module_utils._audit import audited
+from ansible_collections.leadgen.tuning.plugins.module_utils._audit import audited, finding
 from ansible_collections.leadgen.tuning.plugins.module_utils._counters import deltas, ratio
 from ansible_collections.leadgen.tuning.plugins.module_utils._errors import TuningError
 from ansible_collections.leadgen.tuning.plugins.module_utils._redis import connect, connection_argument, endpoint
@@ -65,7 +65,7 @@ def verdicts(first: Mapping[str, Any], second: Mapping[str, Any], options: Mappi
     low = (
         []
         if found is None or found > options["min_hit_ratio"]
-        else [_finding("low hit ratio", "", f"{found:.1%} of lookups")]
+        else [finding("low hit ratio", "", f"{found:.1%} of lookups", 0)]
     )
     commands = max(0.0, grown["total_commands_processed"] - _OWN_COMMANDS)
     reads = max(0.0, grown["total_reads_processed"] - _OWN_READS)
@@ -75,7 +75,7 @@ def verdicts(first: Mapping[str, Any], second: Mapping[str, Any], options: Mappi
         rate = commands / seconds
         if rate >= options["min_commands_per_second"]:
             why = f"{rate:,.0f} commands/s, {per_read} in a round trip"
-            single = [_finding("one command a round trip", _busiest(first["commands"], second["commands"]), why)]
+            single = [finding("one command a round trip", _busiest(first["commands"], second["commands"]), why, 0)]
     return [
         audited("redis.pipelines", per_read, single, []),
         audited("review.redis_hit_ratio", found, low, []),
@@ -85,7 +85,3 @@ def verdicts(first: Mapping[str, Any], second: Mapping[str, Any], options: Mappi
 def _busiest(first: Mapping[str, float], second: Mapping[str, float]) -> str:
     grown = {name: calls - first.get(name, 0) for name, calls in second.items()}
     return ", ".join(sorted(grown, key=lambda name: -grown[name])[:_NAMED])
-
-
-def _finding(kind: str, where: str, why: str) -> dict[str, Any]:
-    return {"kind": kind, "database": "", "table": where, "index": "", "bytes": 0, "why": why, "statement": ""}
