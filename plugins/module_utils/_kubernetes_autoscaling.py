@@ -8,6 +8,7 @@ from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import APIS
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import managers_of
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_pods import selects
 
 AUTOSCALING = "kubernetes.autoscaling"
 _SOURCES = {"Resource": "resource", "ContainerResource": "containerResource"}
@@ -43,21 +44,6 @@ def budget_of(labels: Mapping[str, str], present: Iterable[Mapping[str, Any]]) -
     return next((found for found in present if selects(found["spec"].get("selector"), labels)), None)
 
 
-def selects(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> bool:
-    """Whether a label selector matches; an empty one matches everything, and none matches nothing."""
-    if selector is None:
-        return False
-    wanted = selector.get("matchLabels") or {}
-    return wanted.items() <= labels.items() and all(_holds(each, labels) for each in selector.get("matchExpressions") or ())
-
-
-def _holds(requirement: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    key, operator, values = requirement["key"], requirement["operator"], requirement.get("values") or ()
-    if operator in {"Exists", "DoesNotExist"}:
-        return bool((key in labels) == (operator == "Exists"))
-    return bool((labels.get(key) in values) == (operator == "In"))
-
-
 def wanted_autoscaler(wish: Mapping[str, Any], live: Mapping[str, Any] | None) -> dict[str, Any]:
     """The object to be applied. Metrics of other kinds that are there stay, so memory alone becomes memory and CPU."""
     wished = wish["autoscaling"]
@@ -75,23 +61,24 @@ def wanted_autoscaler(wish: Mapping[str, Any], live: Mapping[str, Any] | None) -
             "scaleTargetRef": {"apiVersion": APIS[wish["kind"]][0], "kind": wish["kind"], "name": wish["name"]},
             "minReplicas": wished["min_replicas"],
             "maxReplicas": wished["max_replicas"],
-            "metrics": metrics if any(cpu_target(metric) for metric in metrics) else [cpu, *metrics],
+            "metrics": metrics if any(cpu_of(metric) for metric in metrics) else [cpu, *metrics],
             "behavior": {**BEHAVIOR, **(wished["behavior"] or {})},
         },
     }
 
 
-def cpu_target(metric: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The target of a metric that goes by the processor, of the pods or of one of their containers; None of another."""
+def cpu_of(metric: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """What a metric says of the processor, of the pods or of one of their containers; None of another metric.
+
+    In a spec that has ``target``, and in a status ``current``.
+    """
     source = metric.get(_SOURCES.get(metric["type"], ""), {})
-    return source["target"] if source.get("name") == "cpu" else None
+    return source if source.get("name") == "cpu" else None
 
 
 def _with_target(metric: Mapping[str, Any], target: Mapping[str, Any]) -> Mapping[str, Any]:
-    if cpu_target(metric) is None:
-        return metric
-    source = _SOURCES[metric["type"]]
-    return {**metric, source: {**metric[source], "target": target}}
+    cpu = cpu_of(metric)
+    return metric if cpu is None else {**metric, _SOURCES[metric["type"]]: {**cpu, "target": target}}
 
 
 def wanted_budget(wish: Mapping[str, Any], selector: Mapping[str, str], live: Mapping[str, Any] | None) -> dict[str, Any]:

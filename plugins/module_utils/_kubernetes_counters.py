@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._counters import measure_window, window_arguments
@@ -12,8 +12,9 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import 
     connect,
     connection_argument,
 )
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autoscaling import autoscaler_of
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Object, Reading
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autoscaling import autoscaler_of, cpu_of
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_pods import is_guaranteed, is_ready, pods_of
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Reading
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_scrape import lags
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import key_of, read_wishes
 
@@ -57,23 +58,13 @@ def _read(options: Mapping[str, Any]) -> dict[str, Any]:
     return {"at": time.time(), "pods": pods, "lag": max(lag, default=None), "cpu": max(utilization, default=None)}
 
 
-def pods_of(workload: Mapping[str, Any], pods: Iterable[Object]) -> list[Object]:
-    """Those that the workload selects and that are not being deleted."""
-    wanted = workload["spec"]["selector"].get("matchLabels", {}).items()
-    return [
-        pod
-        for pod in pods
-        if not pod["metadata"].get("deletionTimestamp") and wanted <= pod["metadata"].get("labels", {}).items()
-    ]
-
-
 def _fared(pod: Mapping[str, Any]) -> dict[str, Any]:
     status = pod["status"]
     containers = [each for key in ("initContainerStatuses", "containerStatuses") for each in status.get(key, ())]
     ended = [state["terminated"] for each in containers for state in (each.get("lastState", {}),) if "terminated" in state]
     return {
-        "ready": any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions", ())),
-        "guaranteed": status.get("qosClass") == "Guaranteed",
+        "ready": is_ready(pod),
+        "guaranteed": is_guaranteed(pod),
         "restarts": sum(each.get("restartCount", 0) for each in containers),
         "oom_kills": sorted(str(each.get("finishedAt")) for each in ended if each.get("reason") == "OOMKilled"),
     }
@@ -81,12 +72,9 @@ def _fared(pod: Mapping[str, Any]) -> dict[str, Any]:
 
 def _utilization(autoscaler: Mapping[str, Any]) -> list[int]:
     """Of the CPU requests in percent, as the autoscaler saw it last."""
-    found = []
-    for metric in (autoscaler.get("status") or {}).get("currentMetrics") or ():
-        about = metric.get("resource", {}) if metric.get("type") == "Resource" else {}
-        if about.get("name") == "cpu" and "averageUtilization" in about.get("current", {}):
-            found.append(int(about["current"]["averageUtilization"]))
-    return found
+    current = (autoscaler.get("status") or {}).get("currentMetrics") or ()
+    found = (cpu["current"].get("averageUtilization") for cpu in map(cpu_of, current) if cpu)
+    return [int(percent) for percent in found if percent is not None]
 
 
 def figures(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,8 +25,8 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan im
     Change,
     refusal,
 )
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_pods import is_guaranteed, is_ready, pods_of
 
-GUARANTEED = "Guaranteed"
 _PAUSED = "Paused"  # a Rollout that waits for somebody to promote it
 _POLL_SECONDS = (0.2, 2.0)  # at first, and at most
 
@@ -140,11 +140,11 @@ def prove_qos(cluster: Cluster, workload: Mapping[str, Any]) -> None:
 
     :raises RolloutError: when one is not, as when something adds containers to pods.
     """
-    for pod in pods_of(cluster, workload):
-        found = pod["status"].get("qosClass")
-        if found != GUARANTEED:
+    for pod in read_pods(cluster, workload):
+        if not is_guaranteed(pod):
             raise RolloutError(
-                f"pod {pod['metadata']['name']} has the QoS class {found}, since something alters its containers"
+                f"pod {pod['metadata']['name']} has the QoS class {pod['status'].get('qosClass')}, since something alters "
+                "its containers"
             )
 
 
@@ -171,12 +171,13 @@ def put_back(cluster: Cluster, change: Change) -> None:
         raise UnfollowedError(f"{change.name} has failed, and its former fields could not be applied: {error}") from error
 
 
-def pods_of(cluster: Cluster, workload: Mapping[str, Any]) -> list[dict[str, Any]]:
+def read_pods(cluster: Cluster, workload: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The pods that the workload selects and that are not being deleted."""
+    # The server leaves out most of the others.
     labels = workload["spec"]["selector"].get("matchLabels", {})
     selector = ",".join(f"{name}={value}" for name, value in labels.items())
     found = cluster.list("Pod", workload["metadata"]["namespace"], labelSelector=selector)
-    return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
+    return pods_of(workload, found)
 
 
 def _why(cluster: Cluster, workload: Mapping[str, Any]) -> str:
@@ -185,13 +186,12 @@ def _why(cluster: Cluster, workload: Mapping[str, Any]) -> str:
         if condition["type"] == "ReplicaFailure" and condition["status"] == "True":
             return str(condition.get("message", "its pods cannot be made"))
     try:
-        for pod in pods_of(cluster, workload):
+        for pod in read_pods(cluster, workload):
             for status in pod["status"].get("containerStatuses", ()):
                 waiting = status.get("state", {}).get("waiting", {})
                 if waiting:
                     return f"container {status['name']} of {pod['metadata']['name']}: {waiting.get('reason')}"
-            ready = [each for each in pod["status"].get("conditions", ()) if each["type"] == "Ready"]
-            if not ready or ready[0]["status"] != "True":
+            if not is_ready(pod):
                 return f"pod {pod['metadata']['name']} is not ready"
     except RefusedError:
         return "its pods may not be listed"

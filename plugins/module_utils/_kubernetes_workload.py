@@ -23,7 +23,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_render 
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_rollout import (
     UnfollowedError,
     held_back,
-    pods_of,
+    read_pods,
     roll_out,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wanted import Asked, asked_by
@@ -127,7 +127,7 @@ def _refuse_rollout(reading: Reading, asked: Asked, change: Change) -> None:
     if held:
         asked.warnings.append(f"its updateStrategy leaves {held} pods as they are, which somebody has to make anew")
     elif change.guaranteed:
-        pods_of(reading.cluster, asked.workload)  # the proof takes the right to list them
+        read_pods(reading.cluster, asked.workload)  # the proof takes the right to list them
     refused = _refused_pods(reading, asked.workload, change)
     if refused:
         raise TuningError(f"{named(asked.wish)}: {'; '.join(refused)}")

@@ -15,10 +15,9 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autosca
     AUTOSCALING,
     autoscaler_of,
     budget_of,
-    cpu_target,
+    cpu_of,
     owner_of_replicas,
 )
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_counters import pods_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import walk_containers
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_intent import (
     HEAP,
@@ -31,6 +30,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_node im
     heap_of,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_plan import known_as
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_pods import is_guaranteed, pods_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_probes import findings as of_probes
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_quantities import whole_mib
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Object, Reading
@@ -51,7 +51,6 @@ ARGUMENT_SPEC: dict[str, Any] = {
 }
 LAG = "review.event_loop_lag"
 _HEAP_SLACK = 0.9  # below this share of the wanted heap the memory that is paid for is not used
-_GUARANTEED = "Guaranteed"
 
 
 @dataclass
@@ -135,7 +134,7 @@ def _judge_qos(subject: Subject, verdict: Verdict) -> None:
     if not subject.pods:
         verdict.unknown.append(f"{where} has no pods")
         return
-    others = [pod for pod in subject.pods if pod["status"].get("qosClass") != _GUARANTEED]
+    others = [pod for pod in subject.pods if not is_guaranteed(pod)]
     verdict.figures.append(round(1 - len(others) / len(subject.pods), 4))
     if others:
         loose = sorted(
@@ -178,8 +177,8 @@ def _judge_scaling(subject: Subject, verdict: Verdict) -> None:
 def _judge_autoscaler(found: Mapping[str, Any], where: str, verdict: Verdict) -> None:
     spec = found["spec"]
     metrics = spec.get("metrics", ())
-    targets = [target for target in map(cpu_target, metrics) if target]
-    percent = targets[0].get("averageUtilization") if targets else None
+    of_cpu = [cpu for cpu in map(cpu_of, metrics) if cpu]
+    percent = of_cpu[0]["target"].get("averageUtilization") if of_cpu else None
     if percent is not None:
         verdict.figures.append(float(percent))
         if percent > MOST_CPU_PERCENT:

@@ -8,36 +8,11 @@ from typing import Any
 import pytest
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autoscaling import (
     owner_of_replicas,
-    selects,
     wanted_autoscaler,
     wanted_budget,
 )
 
 LABELS = {"app": "lead-api", "tier": "web"}
-
-
-def requirement(key: str, operator: str, *values: str) -> dict[str, Any]:
-    return {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
-
-
-@pytest.mark.parametrize(
-    ("selector", "expected"),
-    [
-        (None, False),
-        ({}, True),
-        ({"matchLabels": {"app": "lead-api"}}, True),
-        ({"matchLabels": {"app": "lead-api", "x": "y"}}, False),
-        (requirement("app", "In", "lead-api", "other"), True),
-        (requirement("app", "In", "other"), False),
-        (requirement("app", "NotIn", "other"), True),
-        (requirement("none", "NotIn", "other"), True),
-        (requirement("tier", "Exists"), True),
-        (requirement("tier", "DoesNotExist"), False),
-        ({"matchLabels": {"app": "lead-api"}, **requirement("tier", "NotIn", "web")}, False),
-    ],
-)
-def test_a_selector(selector: dict[str, Any] | None, expected: bool) -> None:
-    assert selects(selector, LABELS) is expected
 
 
 def resource(name: str, percent: int) -> dict[str, Any]:
