@@ -13,6 +13,7 @@ from typing import Any
 
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import walk_containers
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_quantities import number
+from ansible_collections.leadgen.tuning.plugins.module_utils._prisma_share import DEFAULT_SURGE, surge_pods
 
 _COMPUTE = ("cpu", "memory")
 
@@ -98,7 +99,7 @@ def unavailable_of(workload: Mapping[str, Any], pods: int) -> int:
     strategy = _strategy(workload)
     if strategy is None:
         return pods
-    most = _share(strategy["maxUnavailable"], pods, round_up=False)
+    most = _part(strategy["maxUnavailable"], pods)
     # Where both are 0 the server takes one to be unavailable, or no rollout would ever begin.
     return most or int(surge_of(workload, pods) == 0)
 
@@ -106,7 +107,7 @@ def unavailable_of(workload: Mapping[str, Any], pods: int) -> int:
 def surge_of(workload: Mapping[str, Any], pods: int) -> int:
     """How many pods a rollout may make beyond ``pods``."""
     strategy = None if workload["kind"] in {"DaemonSet", "StatefulSet"} else _strategy(workload)
-    return 0 if strategy is None else _share(strategy["maxSurge"], pods, round_up=True)
+    return 0 if strategy is None else surge_pods(strategy["maxSurge"], pods)
 
 
 def _strategy(workload: Mapping[str, Any]) -> dict[str, int | str] | None:
@@ -116,15 +117,13 @@ def _strategy(workload: Mapping[str, Any]) -> dict[str, int | str] | None:
         return None
     if "blueGreen" in given:  # of a Rollout: all pods are there twice for a while
         return {"maxSurge": "100%", "maxUnavailable": 0}
-    defaults: dict[str, int | str] = {"maxSurge": "25%", "maxUnavailable": "25%"}
+    defaults: dict[str, int | str] = {"maxSurge": DEFAULT_SURGE, "maxUnavailable": "25%"}
     return defaults | (given.get("canary") or given.get("rollingUpdate") or {})
 
 
-def _share(given: int | str, pods: int, *, round_up: bool) -> int:
-    if not str(given).endswith("%"):
-        return int(given)
-    hundredths = int(str(given)[:-1]) * pods
-    return -(-hundredths // 100) if round_up else hundredths // 100
+def _part(given: int | str, pods: int) -> int:
+    """So many pods, or a percentage of them, which is rounded down unlike that of ``maxSurge``."""
+    return int(str(given)[:-1]) * pods // 100 if str(given).endswith("%") else int(given)
 
 
 def _counted(key: str) -> tuple[str, str | None]:
