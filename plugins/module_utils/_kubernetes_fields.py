@@ -154,6 +154,13 @@ def smallest(live: Mapping[str, Any], wanted: Mapping[str, Any], owned: Mapping[
     return result
 
 
+def identified(content: Mapping[str, Any], of: Mapping[str, Any]) -> dict[str, Any]:
+    """The content as a body to be sent: with the API, kind, namespace and name of that object."""
+    metadata = {key: of["metadata"][key] for key in ("namespace", "name")}
+    identity = {key: of[key] for key in ("apiVersion", "kind")}
+    return {**content, **identity, "metadata": {**content.get("metadata", {}), **metadata}}
+
+
 def only_paths(value: Mapping[str, Any], paths: set[Path]) -> dict[str, Any]:
     """The part of an object that is at these paths."""
     found = _prune(value, (), paths)

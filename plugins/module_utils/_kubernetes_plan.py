@@ -16,6 +16,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields 
     changes,
     differing,
     flatten,
+    identified,
     managers_of,
     owned_by,
     smallest,
@@ -107,16 +108,13 @@ def plan(cluster: Cluster, asked: Wanted, takes: Callable[[str], bool]) -> Chang
     wanted, live = asked.body, asked.live
     if live and not differing(live, wanted):
         return None
-    identity = {key: wanted[key] for key in ("apiVersion", "kind")}
-    metadata = {key: wanted["metadata"][key] for key in ("namespace", "name")}
-    content = {key: value for key, value in wanted.items() if key not in identity}
+    content = {key: value for key, value in wanted.items() if key not in {"apiVersion", "kind"}}
     body = smallest(live or {}, content, owned_by(live, MANAGER) if live else {})
     if live and wanted["kind"] in ATOMIC and at(body, TEMPLATE):
         body = without_none(with_whole_lists(live, body, TEMPLATE))
-    body = {**identity, **body, "metadata": {**body.get("metadata", {}), **metadata}}
-    change = Change(body, live, asked.owners, asked.control)
+    change = Change(identified(body, wanted), live, asked.owners, asked.control)
     _dry_run(cluster, change, takes)
-    change.differences = changes(live or {**identity, "metadata": metadata}, change.planned, body)
+    change.differences = changes(live or identified({}, wanted), change.planned, change.body)
     return change if change.differences else None
 
 

@@ -12,6 +12,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._errors import Tuni
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes import MANAGER, Cluster, RefusedError, collection
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import (
     at,
+    identified,
     is_element,
     merge,
     missing_part,
@@ -159,14 +160,12 @@ def put_back(cluster: Cluster, change: Change) -> None:
         whole = {key: below for key, below in at(live, TEMPLATE).items() if key in (at(change.body, TEMPLATE) or {})}
         former = merge(former, nest({(*TEMPLATE, key): below for key, below in whole.items()}))
     body = merge(owned_by(live, MANAGER), former)
-    identity = {key: change.body[key] for key in ("apiVersion", "kind")}
-    metadata = {key: change.body["metadata"][key] for key in ("namespace", "name")}
     try:
         if change.removes:
             new = {missing_part(live, path) for path, (before, _after) in change.differences.items() if before is None}
             gone = nest({path: None for path in new if not is_element(path)})
-            cluster.merge({**merge(former, gone), **identity, "metadata": metadata}, dry_run=False)
-        cluster.apply({**body, **identity, "metadata": {**body.get("metadata", {}), **metadata}}, dry_run=False, force=True)
+            cluster.merge(identified(merge(former, gone), change.body), dry_run=False)
+        cluster.apply(identified(body, change.body), dry_run=False, force=True)
     except (RefusedError, TuningError) as error:
         raise UnfollowedError(f"{change.name} has failed, and its former fields could not be applied: {error}") from error
 

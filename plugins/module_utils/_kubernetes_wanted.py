@@ -18,7 +18,7 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autosca
     wanted_autoscaler,
     wanted_budget,
 )
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import Path, merge
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_fields import Path, identified, merge
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_intent import (
     CONNECTIONS,
     MONITOR,
@@ -136,12 +136,11 @@ def _secrets(
 
 
 def _workload(workload: Object, intent: Intent, annotations: Mapping[str, str]) -> Wanted:
-    metadata = {key: workload["metadata"][key] for key in ("namespace", "name")}
     template = {
         **({"metadata": {"annotations": dict(annotations)}} if annotations else {}),
         **({"spec": intent.spec} if intent.spec else {}),
     }
-    body = {**{key: workload[key] for key in ("apiVersion", "kind")}, "metadata": metadata, "spec": {"template": template}}
+    body = identified({"spec": {"template": template}}, workload)
     owners = {(*_TEMPLATE, "spec", *path): control for path, control in intent.owners.items()}
     return Wanted(body, workload, QOS, {**owners, (*_TEMPLATE, "metadata"): CONNECTIONS})
 
