@@ -26,7 +26,7 @@ class Reading:
     workloads: dict[tuple[str, str, str], Object] = field(default_factory=dict)
     _lists: dict[tuple[str, str], list[Object]] = field(default_factory=dict)
     _objects: dict[tuple[str, str, str], Object | None] = field(default_factory=dict)
-    _keys: dict[tuple[str, str, str], list[str] | None] = field(default_factory=dict)
+    _forbidden: set[tuple[str, str, str]] = field(default_factory=set)
     _minor: int | None = None
 
     def read_workloads(self, wishes: Iterable[Mapping[str, Any]]) -> None:
@@ -74,16 +74,16 @@ class Reading:
 
     def keys(self, namespace: str, kind: str, name: str) -> Collection[str] | None:
         """The keys of a ConfigMap or Secret; none where there is no such object, None where it may not be read."""
-        if (namespace, kind, name) not in self._keys:
-            try:
-                found = self.cluster.find(kind, namespace, name) or {}
-            except RefusedError as refused:
-                if refused.status != _FORBIDDEN:
-                    raise
-                self._keys[namespace, kind, name] = None
-            else:
-                self._keys[namespace, kind, name] = list(found.get("data") or ())
-        return self._keys[namespace, kind, name]
+        if (kind, namespace, name) in self._forbidden:
+            return None
+        try:
+            found = self.one(kind, namespace, name) or {}
+        except RefusedError as refused:
+            if refused.status != _FORBIDDEN:
+                raise
+            self._forbidden.add((kind, namespace, name))
+            return None
+        return list(found.get("data") or ())
 
     @property
     def minor_version(self) -> int:
