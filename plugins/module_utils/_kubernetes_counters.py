@@ -16,12 +16,11 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_autosca
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_pods import is_guaranteed, is_ready, pods_of
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_reading import Reading
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_scrape import lags
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import key_of, read_wishes
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import key_of, read_wishes, wishes_arguments
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
-    "workloads": {"type": "list", "elements": "dict", "default": []},
-    "defaults": {"type": "dict", "default": {}},
+    **wishes_arguments(),
     "scrape": {"type": "bool", "default": True},
     **window_arguments(),
 }

@@ -79,6 +79,16 @@ WISH: dict[str, Any] = {
     },
     "take": {"type": "list", "elements": "str", "default": []},
 }
+
+
+def wishes_arguments() -> dict[str, Any]:
+    """The argument spec of the options ``workloads``, whose elements ``read_wishes`` validates, and ``defaults``."""
+    return {
+        "workloads": {"type": "list", "elements": "dict", "default": []},
+        "defaults": {"type": "dict", "default": {}},
+    }
+
+
 _RESOURCES = frozenset({"cpu", "memory"})
 
 

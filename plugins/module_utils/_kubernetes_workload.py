@@ -27,13 +27,17 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_rollout
     roll_out,
 )
 from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wanted import Asked, asked_by
-from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import named, read_wishes, takes
+from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes import (
+    named,
+    read_wishes,
+    takes,
+    wishes_arguments,
+)
 from ansible_collections.leadgen.tuning.plugins.module_utils._settings import HIDDEN
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
-    "workloads": {"type": "list", "elements": "dict", "default": []},
-    "defaults": {"type": "dict", "default": {}},
+    **wishes_arguments(),
     "monitor_script": {"type": "str", "default": ""},
     "only": {"type": "list", "elements": "str"},
     "render_directory": {"type": "path", "default": ""},

@@ -40,12 +40,12 @@ from ansible_collections.leadgen.tuning.plugins.module_utils._kubernetes_wishes 
     key_of,
     named,
     read_wishes,
+    wishes_arguments,
 )
 
 ARGUMENT_SPEC: dict[str, Any] = {
     **connection_argument(),
-    "workloads": {"type": "list", "elements": "dict", "default": []},
-    "defaults": {"type": "dict", "default": {}},
+    **wishes_arguments(),
     "scrape": {"type": "bool", "default": True},
     "max_event_loop_lag_ms": {"type": "float", "default": 50.0},
 }

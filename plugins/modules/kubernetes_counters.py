@@ -14,17 +14,9 @@ description:
   - Reads how the pods of the named workloads fare, and gives the figures of the time between two readings.
 extends_documentation_fragment:
   - leadgen.tuning.kubernetes
+  - leadgen.tuning.kubernetes_pods
   - leadgen.tuning.counters
 options:
-  workloads:
-    description: The workloads, with what is wished of them; see M(leadgen.tuning.kubernetes_workload).
-    type: list
-    elements: dict
-    default: []
-  defaults:
-    description: Options that hold for the workloads that do not give them.
-    type: dict
-    default: {}
   scrape:
     description:
       - Whether the event-loop monitors of a few pods of each workload are asked, through the API server. It takes the right

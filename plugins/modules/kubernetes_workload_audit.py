@@ -18,16 +18,8 @@ description:
     are judged of all.
 extends_documentation_fragment:
   - leadgen.tuning.kubernetes
+  - leadgen.tuning.kubernetes_pods
 options:
-  workloads:
-    description: The workloads, with what is wished of them; see M(leadgen.tuning.kubernetes_workload).
-    type: list
-    elements: dict
-    default: []
-  defaults:
-    description: Options that hold for the workloads that do not give them.
-    type: dict
-    default: {}
   scrape:
     description:
       - Whether the event-loop monitors of the pods are asked, through the API server. It takes the right
